@@ -1,0 +1,50 @@
+"""Complete, no and partial pooling for data in groups.
+
+The package behind the book *Borrowing Strength*.
+Import it under one name, as every chapter does::
+
+    import partialpool as pool
+
+PyMC, ArviZ and Matplotlib are imported only by the functions that need them,
+so that importing the package itself is quick.
+"""
+
+from partialpool.checks import SamplingError, check_sampling, use_reproducible_sampling
+from partialpool.columns import ColumnsError, check_columns
+from partialpool.data import (
+    distinct_reports,
+    load_scorecard,
+    load_wage_panel,
+    simulate_groups,
+)
+from partialpool.plots import (
+    LOOKS,
+    plot_extremes,
+    plot_poolings,
+    show_legend,
+    use_style,
+)
+from partialpool.scores import coverage, interval_score, rmse
+from partialpool.verdicts import Verdict, record_verdict
+
+__all__ = [
+    "LOOKS",
+    "ColumnsError",
+    "SamplingError",
+    "Verdict",
+    "check_columns",
+    "check_sampling",
+    "coverage",
+    "distinct_reports",
+    "interval_score",
+    "load_scorecard",
+    "load_wage_panel",
+    "plot_extremes",
+    "plot_poolings",
+    "record_verdict",
+    "rmse",
+    "show_legend",
+    "simulate_groups",
+    "use_reproducible_sampling",
+    "use_style",
+]

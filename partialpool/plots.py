@@ -1,0 +1,186 @@
+"""Plots: the pictures used in more than one chapter, with one look each."""
+
+from importlib.resources import as_file, files
+
+# One look for each pooling in every figure of the book: marker, colour and line
+# differ, so that nothing is told by colour alone.
+LOOKS = {
+    "complete": {"color": "#767676", "linestyle": "--", "label": "complete pooling"},
+    "none": {
+        "color": "#d55e00",
+        "marker": "o",
+        "markerfacecolor": "white",
+        "linestyle": "none",
+        "label": "no pooling",
+    },
+    "partial": {
+        "color": "#0173b2",
+        "marker": "o",
+        "linestyle": "none",
+        "label": "partial pooling",
+    },
+    "truth": {
+        "color": "black",
+        "marker": "x",
+        "linestyle": "none",
+        "label": "truth",
+    },
+}
+
+
+def use_style():
+    """Give Matplotlib the book's style, and notebooks sharp, repeatable figures.
+
+    Examples
+    --------
+    >>> use_style()
+    """
+    import matplotlib.pyplot as plt
+
+    with as_file(files("partialpool") / "book.mplstyle") as path:
+        plt.style.use(path)
+    _use_plain_svg()
+
+
+def _use_plain_svg():
+    """In a notebook, draw SVG without a date, so that builds can be compared."""
+    try:
+        from IPython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except ImportError:
+        return
+    if get_ipython() is not None:
+        set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
+
+
+def plot_poolings(groups, *, intervals=None, ax=None):
+    """Draw a mean per group against group size, in the book's looks.
+
+    Parameters
+    ----------
+    groups : pandas.DataFrame
+        One row per group: ``n`` (its size) and any of the columns ``none``,
+        ``partial``, ``truth`` and ``complete`` (units of the outcome).
+        Complete pooling is drawn as a line, so it should be one value.
+    intervals : dict of str to (lower, upper), optional
+        For the columns named, the ends of an interval per group.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With a logarithmic horizontal axis.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` or every one of the four columns is not there.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> groups = pd.DataFrame({"n": [3, 30], "none": [9.9, 10.2], "truth": [10.1, 10.2]})
+    >>> plot_poolings(groups).get_xscale()
+    'log'
+    """
+    import matplotlib.pyplot as plt
+
+    drawn = [name for name in ("none", "partial", "truth") if name in groups]
+    if "n" not in groups or not (drawn or "complete" in groups):
+        raise ValueError(
+            "groups needs the column 'n' and at least one of 'complete', 'none', "
+            f"'partial' and 'truth'; it has {', '.join(map(repr, groups.columns))}."
+        )
+    ax = ax or plt.subplots()[1]
+    if "complete" in groups:
+        ax.axhline(groups["complete"].iloc[0], **LOOKS["complete"])
+    if {"none", "partial"} <= set(groups):
+        ax.vlines(groups["n"], groups["none"], groups["partial"], color="#bbbbbb", lw=1)
+    for name, (lower, upper) in (intervals or {}).items():
+        ax.vlines(groups["n"], lower, upper, color=LOOKS[name]["color"], lw=1)
+    for name in drawn:
+        ax.plot(groups["n"], groups[name], markersize=5, **LOOKS[name])
+    ax.set(xscale="log", xlabel="group size (log scale)")
+    _plain_log_labels(ax)
+    return ax
+
+
+def plot_extremes(groups, *, share=0.05, ax=None):
+    """Draw deviations against group size, and mark the top and the bottom.
+
+    Parameters
+    ----------
+    groups : pandas.DataFrame
+        One row per group: ``n`` (its size) and ``deviation`` (distance of its
+        mean from what was expected, units of the outcome).
+    share : float
+        Share of the groups to mark at each end.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With a logarithmic horizontal axis.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> groups = pd.DataFrame({"n": [3, 9, 30], "deviation": [-0.3, 0.0, 0.2]})
+    >>> len(plot_extremes(groups, share=0.3).collections)
+    3
+    """
+    import matplotlib.pyplot as plt
+
+    ax = ax or plt.subplots()[1]
+    low, high = groups["deviation"].quantile([share, 1 - share])
+    top, bottom = groups["deviation"] >= high, groups["deviation"] <= low
+    for rows, style in [
+        (~top & ~bottom, {"color": "#999999", "s": 6, "alpha": 0.6}),
+        (top, {"color": "#0173b2", "marker": "^", "s": 22, "label": "top"}),
+        (bottom, {"color": "#d55e00", "marker": "v", "s": 22, "label": "bottom"}),
+    ]:
+        ax.scatter(groups["n"][rows], groups["deviation"][rows], lw=0, **style)
+    ax.axhline(0, color="#767676", lw=1)
+    ax.set(xscale="log", xlabel="group size (log scale)")
+    _plain_log_labels(ax)
+    return ax
+
+
+def _plain_log_labels(ax):
+    """Write 30 and 1,000 on a log axis, not powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def show_legend(ax, **options):
+    """Put one legend above the axes, each label once.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes whose labelled artists to list.
+    **options
+        Passed on to ``ax.legend``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> _, ax = plt.subplots()
+    >>> _ = ax.plot([0, 1], label="truth"), ax.plot([1, 0], label="truth")
+    >>> len(show_legend(ax).get_legend().get_texts())
+    1
+    """
+    handles, labels = ax.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": max(len(once), 1)}
+    ax.legend(once.values(), once.keys(), **(place | options))
+    return ax
