@@ -1,0 +1,47 @@
+// Let the keyboard reach whatever scrolls sideways.
+//
+// The theme gives long code and tables a tab stop when they overflow; equations,
+// which MathJax draws later, get none, and nothing gets a name. Only boxes that
+// do overflow become stops: a stop on every table would be a burden.
+(function () {
+  "use strict";
+
+  const NAMES = [
+    ["mjx-container[display='true']", "Equation, scrolls sideways"],
+    [".bd-article pre", "Code or output, scrolls sideways"],
+    [".bd-article .cell_output > .output, .bd-article .pst-scrollable-table-container", "Table, scrolls sideways"],
+  ];
+
+  function label(box, name) {
+    const overflows = box.scrollWidth > box.clientWidth + 1;
+    if (overflows) {
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      box.setAttribute("aria-label", name);
+    } else if (box.getAttribute("aria-label") === name) {
+      box.removeAttribute("tabindex");
+      box.removeAttribute("role");
+      box.removeAttribute("aria-label");
+    }
+  }
+
+  function labelAll() {
+    for (const [selector, name] of NAMES) {
+      document.querySelectorAll(selector).forEach((box) => label(box, name));
+    }
+  }
+
+  let waiting = 0;
+  function later() {
+    clearTimeout(waiting);
+    waiting = setTimeout(labelAll, 350); // after the theme's own pass, at 300 ms
+  }
+
+  labelAll();
+  addEventListener("load", later);
+  addEventListener("resize", later);
+  document.addEventListener("toggle", later, true);
+  document.addEventListener("click", later);
+  const main = document.getElementById("main-content");
+  if (main) new MutationObserver(later).observe(main, { childList: true, subtree: true });
+})();
