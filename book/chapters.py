@@ -43,6 +43,7 @@ def kernel_environment(compile_dir=ROOT / "_build" / "pytensor"):
         **os.environ,
         **KERNEL_SETTINGS,
         "PYTENSOR_FLAGS": ",".join(filter(None, flags)),
+        "NUMBA_CACHE_DIR": str(compile_dir / "numba-cache"),
         # Not the start-up files that the user may keep for IPython.
         "IPYTHONDIR": str(ROOT / "_build" / "ipython"),
         # The python3 of this environment, not one that the user registered.

@@ -30,10 +30,15 @@ class ChapterError(Exception):
     """A chapter has no stored result, or a verdict that it did not compute."""
 
 
-def chapters(root=ROOT):
-    """List the notebooks that ``_toc.yml`` names, in its order."""
+def page_names(root=ROOT):
+    """List the pages that ``_toc.yml`` names, in its order, without ending."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    paths = (root / f"{name}.ipynb" for name in _files_in(toc))
+    return list(_files_in(toc))
+
+
+def chapters(root=ROOT):
+    """List the notebooks among the pages, in the order of ``_toc.yml``."""
+    paths = (root / f"{name}.ipynb" for name in page_names(root))
     return [path for path in paths if path.exists()]
 
 
