@@ -341,7 +341,8 @@ def figures_have_alt_text(chapter):
         alt = settings.get("image", {}).get("alt", "")
         where = f"cell {number} draws a figure"
         if len(alt.strip()) < SHORTEST_ALT:
-            yield f"{where}: say what it shows in mystnb.image.alt, {SHORTEST_ALT} letters."
+            need = f"{SHORTEST_ALT} letters or more"
+            yield f"{where}: say what it shows in mystnb.image.alt, {need}."
         elif alt == settings.get("figure", {}).get("caption"):
             yield f"{where} whose alt text is its caption: say what is seen instead."
 
