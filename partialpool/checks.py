@@ -1,5 +1,7 @@
 """Checks on a fit: did the sampler converge, and will it give the same draws?"""
 
+import numpy as np
+
 
 class SamplingError(RuntimeError):
     """A fit that should not be read: the message lists what is wrong with it."""
@@ -72,6 +74,7 @@ def check_sampling(fit, var_names=None, *, max_rhat=1.01, min_ess=400):
             "The fit has one chain, and one chain cannot be compared with "
             "another: sample with chains=4."
         )
+    _refuse_not_finite(fit, var_names)
     each = _diagnose(fit, var_names)
     divergences = _count_divergences(fit)
     _refuse(each, divergences, max_rhat, min_ess)
@@ -86,10 +89,27 @@ def check_sampling(fit, var_names=None, *, max_rhat=1.01, min_ess=400):
     )
 
 
+def _refuse_not_finite(fit, var_names):
+    # On its own, since R-hat and ESS go by ranks and see nothing odd in infinity.
+    wanted = [var_names] if isinstance(var_names, str) else var_names
+    for name, draws in fit["posterior"].data_vars.items():
+        count = int((~np.isfinite(draws)).sum())
+        if count and (wanted is None or name in wanted):
+            raise SamplingError(
+                f"{count:,} of {draws.size:,} draws of {name} are not finite numbers: "
+                "do not read this fit; look for a log or a division of 0 in the model."
+            )
+
+
 def _diagnose(fit, var_names):
     import arviz as az
 
-    table = az.summary(fit, var_names=var_names, kind="diagnostics", round_to="none")
+    # Draws that never move come back as NaN, which _refuse names: NumPy's warning on
+    # the way would only hide that.
+    with np.errstate(all="ignore"):
+        table = az.summary(
+            fit, var_names=var_names, kind="diagnostics", round_to="none"
+        )
     table = table[["r_hat", "ess_bulk", "ess_tail"]].astype(float)
     return table.assign(variable=table.index.str.split("[").str[0])
 
@@ -107,7 +127,9 @@ def _refuse(each, divergences, max_rhat, min_ess):
         & (each["ess_bulk"] > min_ess)
         & (each["ess_tail"] > min_ess)
     )
-    bad = each[~good].sort_values("ess_bulk")
+    # A value that never moves has no R-hat, but an ESS as if all were well.
+    each = each.assign(ess=each["ess_bulk"].where(each["r_hat"].notna(), 0))
+    bad = each[~good].sort_values("ess", kind="stable")
     if bad.empty and divergences == 0:
         return
     headline = (
@@ -116,11 +138,7 @@ def _refuse(each, divergences, max_rhat, min_ess):
         f"{divergences} divergences (none allowed)."
     )
     lines = [headline]
-    lines += [
-        f"  {name}: R-hat {row.r_hat:.3f}, bulk ESS {row.ess_bulk:.0f}, "
-        f"tail ESS {row.ess_tail:.0f}"
-        for name, row in bad.head(8).iterrows()
-    ]
+    lines += [f"  {name}: {_describe(row)}" for name, row in bad.head(8).iterrows()]
     if len(bad) > 8:
         lines.append(f"  … and {len(bad) - 8} more")
     lines.append(
@@ -128,3 +146,12 @@ def _refuse(each, divergences, max_rhat, min_ess):
         "ask for tighter priors or another parameterisation."
     )
     raise SamplingError("\n".join(lines))
+
+
+def _describe(row):
+    if np.isnan(row.r_hat):
+        return "never moves, so it has no R-hat"
+    return (
+        f"R-hat {row.r_hat:.3f}, bulk ESS {row.ess_bulk:.0f}, "
+        f"tail ESS {row.ess_tail:.0f}"
+    )

@@ -46,7 +46,8 @@ def simulate_groups(
         keeps size and mean unrelated.
     truth : pandas.DataFrame, optional
         The truth of an earlier call: new outcomes are drawn for the same
-        groups, sizes and means, as when a new year's graduates arrive.
+        groups, sizes and means, as when a new year's graduates arrive. Give
+        `within_sd` again if it was not the default.
     seed : int or numpy.random.Generator
         Source of all randomness.
 
@@ -61,7 +62,8 @@ def simulate_groups(
     Raises
     ------
     ValueError
-        If a size or a standard deviation makes no sense.
+        If a number makes no sense, or `truth` is not the truth of an earlier
+        call.
 
     Examples
     --------
@@ -75,6 +77,14 @@ def simulate_groups(
     for name, sd in {"between_sd": between_sd, "within_sd": within_sd}.items():
         if not (np.isfinite(sd) and sd >= 0):
             raise ValueError(f"{name} is {sd}: give a standard deviation of 0 or more.")
+    for name, value in {"mean": mean, "size_effect": size_effect}.items():
+        if not np.isfinite(value):
+            raise ValueError(f"{name} is {value}: give a finite number.")
+    if truth is not None and not {"n", "mean"} <= set(truth):
+        raise ValueError(
+            "truth needs the columns 'n' and 'mean', one row per group: give the "
+            "second table that an earlier call returned."
+        )
     rng = np.random.default_rng(seed)
     if truth is None:
         n = _draw_sizes(n_groups, sizes, rng)
@@ -90,10 +100,15 @@ def simulate_groups(
 
 
 def _draw_sizes(n_groups, sizes, rng):
+    if n_groups < 1:
+        raise ValueError(f"n_groups is {n_groups}: give one group or more.")
     sizes = np.atleast_1d(np.asarray(sizes))
+    if sizes.dtype.kind not in "iuf" or (sizes != np.rint(sizes)).any():
+        raise ValueError(f"sizes is {sizes.tolist()}: give whole numbers.")
     if (sizes < 1).any():
         raise ValueError(f"sizes holds {sizes.min()}: a group needs at least one row.")
     if len(sizes) == 2:
+        sizes = np.sort(sizes)
         return np.rint(np.exp(rng.uniform(*np.log(sizes), n_groups))).astype(int)
     if len(sizes) not in (1, n_groups):
         raise ValueError(

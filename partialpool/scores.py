@@ -112,7 +112,10 @@ def _same_shape(**arrays):
     if len(set(shapes.values())) > 1:
         raise ValueError(f"Shapes differ: {shapes}. Give one value of each per group.")
     for name, values in arrays.items():
+        if values.size == 0:
+            raise ValueError(f"{name} is empty: there is nothing to score.")
         if np.isnan(values).any():
             count = int(np.isnan(values).sum())
-            raise ValueError(f"{name} has {count} missing values: drop these groups.")
+            of = "value" if count == 1 else "values"
+            raise ValueError(f"{name} has {count} missing {of}: drop these groups.")
     return arrays.values()
