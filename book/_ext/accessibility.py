@@ -81,15 +81,18 @@ def icon_buttons(page):
 
 @mend
 def decorative_icons(page):
-    """Font icons are not words: keep them from being read out."""
+    """Icons are not words: keep them, and their titles, from being read out."""
     for icon in page.select("i[class*='fa-'], span[class*='fa-']"):
         icon["aria-hidden"] = "true"
+        icon.attrs.pop("title", None)
 
 
 @mend
 def bibliography_roles(page):
     """Withdrawn or incomplete list roles are worse than none."""
-    for element in page.select("[role=doc-biblioentry], [role=doc-endnote], .citation-list[role]"):
+    for element in page.select(
+        "[role=doc-biblioentry], [role=doc-endnote], .citation-list[role]"
+    ):
         del element["role"]
 
 

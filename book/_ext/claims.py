@@ -79,17 +79,23 @@ def read_verdicts(config):
     verdicts = verified_verdicts(config.nb_execution_cache_path)
     known = {claim["id"] for claim in read_claims(config)}
     for verdict in verdicts:
-        if verdict["claim"] not in known:
-            raise ExtensionError(
-                f"chapter {verdict['chapter']!r} has a verdict on {verdict['claim']!r}, "
-                f"which is not in {claims_path(config).name}"
-            )
-        if verdict["outcome"] not in OUTCOMES:
-            raise ExtensionError(
-                f"chapter {verdict['chapter']!r}: {verdict['outcome']!r} is not an outcome; "
-                f"use one of {', '.join(OUTCOMES)}"
-            )
+        check_verdict(verdict, known)
     return verdicts
+
+
+def check_verdict(verdict, known):
+    """Refuse a verdict on no claim of ours, or with an outcome of its own."""
+    chapter = f"chapter {verdict['chapter']!r}"
+    if verdict["claim"] not in known:
+        raise ExtensionError(
+            f"{chapter} has a verdict on {verdict['claim']!r}, "
+            "which book/claims.yml does not list"
+        )
+    if verdict["outcome"] not in OUTCOMES:
+        raise ExtensionError(
+            f"{chapter} says {verdict['outcome']!r}, which is not an outcome; "
+            f"use one of: {', '.join(OUTCOMES)}"
+        )
 
 
 def build_table(claims, verdicts, docname):
@@ -118,7 +124,9 @@ def claim_row(claim, verdicts, docname):
     """Return one claim: its verdicts first, then the chapters still to come."""
     tested = {verdict["chapter"] for verdict in verdicts}
     blocks = [verdict_block(verdict, claim, docname) for verdict in verdicts]
-    waiting = [chapter for chapter in claim["chapters"] if chapter["slug"] not in tested]
+    waiting = [
+        chapter for chapter in claim["chapters"] if chapter["slug"] not in tested
+    ]
     if waiting:
         blocks.append(waiting_block(waiting, some_tested=bool(tested)))
     return nodes.row(
@@ -144,12 +152,14 @@ def verdict_block(verdict, claim, docname):
     )
     block += nodes.paragraph(text=verdict["figure"])
     if verdict.get("conditions"):
-        block += nodes.paragraph(text=verdict["conditions"], classes=["claim-conditions"])
+        block += nodes.paragraph(
+            text=verdict["conditions"], classes=["claim-conditions"]
+        )
     return block
 
 
 def verdict_link(slug, title, docname):
-    """Return a link to the chapter's label ``verdict-<slug>``; a missing label warns."""
+    """Return a link to the label ``verdict-<slug>``; without that label, it warns."""
     return addnodes.pending_xref(
         "",
         nodes.inline(text=title),
@@ -191,7 +201,9 @@ def forget_page(app, env, docname):
 
 def merge_pages(app, env, docnames, other):
     """Collect what parallel readers found."""
-    env.claims_pages = getattr(env, "claims_pages", set()) | getattr(other, "claims_pages", set())
+    env.claims_pages = getattr(env, "claims_pages", set()) | getattr(
+        other, "claims_pages", set()
+    )
 
 
 def setup(app):

@@ -9,7 +9,10 @@
   const NAMES = [
     ["mjx-container[display='true']", "Equation, scrolls sideways"],
     [".bd-article pre", "Code or output, scrolls sideways"],
-    [".bd-article .cell_output > .output, .bd-article .pst-scrollable-table-container", "Table, scrolls sideways"],
+    [
+      ".bd-article .cell_output > .output, .bd-article .pst-scrollable-table-container, shrinkage-explorer .numbers",
+      "Table, scrolls sideways",
+    ],
   ];
 
   function label(box, name) {

@@ -116,7 +116,7 @@
   const SVG = "http://www.w3.org/2000/svg";
   const LOW = Math.log(12000);
   const HIGH = Math.log(66000);
-  const TICKS = [15000, 20000, 30000, 40000, 60000];
+  const TICKS = { narrow: [15000, 30000, 60000], wide: [15000, 20000, 30000, 40000, 60000] };
   const ROW = 30;
   const TOP = 26;
 
@@ -130,22 +130,23 @@
 
   // Horizontal position; what lies off the scale is held at the edge.
   function scale(width) {
-    const left = width < 480 ? 62 : 84;
+    const wide = width >= 480;
+    const left = wide ? 84 : 62;
     const right = width - 52;
     const at = (log) => left + ((log - LOW) / (HIGH - LOW)) * (right - left);
     const x = (log) => Math.min(right, Math.max(left, at(log)));
-    return { left, right, x };
+    return { wide, left, right, x };
   }
 
   function drawAxis(svg, axis, bottom) {
-    for (const tick of TICKS) {
+    for (const tick of axis.wide ? TICKS.wide : TICKS.narrow) {
       const x = axis.x(Math.log(tick));
       draw(svg, "line", { class: "grid", x1: x, x2: x, y1: TOP, y2: bottom });
       draw(svg, "text", { class: "tick", x, y: bottom + 17, "text-anchor": "middle" }, `£${tick / 1000}k`);
     }
     const middle = (axis.left + axis.right) / 2;
     draw(svg, "text", { class: "tick", x: middle, y: bottom + 36, "text-anchor": "middle" }, "typical pay, log scale");
-    draw(svg, "text", { class: "head", x: 0, y: 14 }, axis.left > 70 ? "course, size" : "course");
+    draw(svg, "text", { class: "head", x: 0, y: 14 }, axis.wide ? "course, size" : "course");
     draw(svg, "text", { class: "head", x: axis.right + 52, y: 14, "text-anchor": "end" }, "own weight");
   }
 
@@ -178,12 +179,12 @@
     const error = state.sigma / Math.sqrt(n);
     const [low, high] = [axis.x(found.none[j] - error), axis.x(found.none[j] + error)];
     const [none, partial, truth] = [found.none[j], found.partial[j], TRUTH[j]].map(axis.x);
-    draw(row, "line", { class: "error", x1: low, x2: high });
     draw(row, "line", { class: "move", x1: none, x2: partial });
+    draw(row, "line", { class: "error", x1: low, x2: high });
     draw(row, "circle", { class: "none", cx: none, r: 5.5 });
     draw(row, "circle", { class: "partial", cx: partial, r: 5 });
     draw(row, "path", { class: "truth", d: `M${truth - 5} -5l10 10m0 -10l-10 10` });
-    draw(row, "text", { class: "name", x: 4, y: 5 }, `${NAMES[j]}  ${axis.left > 70 ? "n = " : ""}${n}`);
+    draw(row, "text", { class: "name", x: 4, y: 5 }, `${NAMES[j]}  ${axis.wide ? "n = " : ""}${n}`);
     draw(row, "text", { class: "weight", x: axis.right + 48, y: 5, "text-anchor": "end" }, percent(found.weight[j]));
   }
 
@@ -230,7 +231,7 @@
         "tau",
         "How different you believe courses are, <i>τ</i>",
         'min="0.02" max="0.4" step="0.01"',
-        `<span class="mark" style="--at: ${markPosition.toFixed(3)}">▲ true: ${TRUE_TAU}</span>`
+        `<span class="true-tau" style="--at: ${markPosition.toFixed(3)}">▲ true: ${TRUE_TAU}</span>`
       )}
       ${slider("sigma", "How different graduates of one course are, <i>σ</i>", 'min="0.1" max="0.8" step="0.05"')}
       <div class="control pick"><label>Course <select name="course">${NAMES.map(

@@ -1,0 +1,135 @@
+"""Visit a page as a reader would, and write down what happened."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+
+# Every rule that axe runs by default, WCAG and best practice, and these two that it
+# leaves off: speech users say the words they see, and fingers need room.
+RULES = {
+    # Else axe fetches the style sheets again, some from wrong addresses.
+    "preload": False,
+    "rules": {
+        "label-content-name-mismatch": {"enabled": True},
+        "target-size": {"enabled": True},
+    },
+}
+SCROLLING = {
+    "preload": False,
+    "runOnly": {"type": "rule", "values": ["scrollable-region-focusable"]},
+}
+SCHEMES = ("light", "dark")
+
+# Folded parts are part of the page: open them before looking.
+UNFOLD = """() => {
+  document.querySelectorAll("details").forEach((part) => { part.open = true; });
+  document.querySelectorAll("button.toggle-button-hidden").forEach((b) => b.click());
+}"""
+TYPESET = "() => window.MathJax?.startup?.promise?.then(() => true)"
+# Whatever reaches past the right edge, unless a box around it scrolls.
+OVERFLOWING = """() => [...document.querySelectorAll("body *")]
+  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+  .slice(0, 5).map((e) => e.outerHTML.slice(0, 120))"""
+SETTLE = 450  # ms: the theme marks what scrolls after 300, book.js after 350
+
+
+@dataclass
+class Visit:
+    """What one page did in one colour scheme."""
+
+    foreign: list = field(default_factory=list)
+    errors: list = field(default_factory=list)
+    violations: list = field(default_factory=list)
+    phone_width: int = 0
+    overflowing: list = field(default_factory=list)
+    math: int = 0
+    drawn: int = 0
+
+
+class Visits:
+    """Visits by page and colour scheme, each made once, when first asked for."""
+
+    def __init__(self, browser, address, folder):
+        self.browser, self.address = browser, address
+        self.folder = Path(folder) if folder else None
+        self.axe = Axe()
+        self.tabs, self.made, self.current = {}, {}, None
+
+    def __enter__(self):
+        if self.folder:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *reason):
+        for tab in self.tabs.values():
+            tab.context.close()
+
+    def __call__(self, name, scheme):
+        if (name, scheme) not in self.made:
+            self.made[name, scheme] = self.visit(name, scheme)
+        return self.made[name, scheme]
+
+    def tab(self, scheme):
+        """Give the one tab of a colour scheme, which reports to the current visit."""
+        if scheme not in self.tabs:
+            context = self.browser.new_context(color_scheme=scheme)
+            context.route(self.is_foreign, lambda route: route.abort())
+            tab = context.new_page()
+            tab.on("request", lambda request: self.note_request(request.url))
+            tab.on("console", self.note_message)
+            tab.on("pageerror", lambda error: self.current.errors.append(str(error)))
+            self.tabs[scheme] = tab
+        return self.tabs[scheme]
+
+    def is_foreign(self, url):
+        return not url.startswith((self.address, "data:", "blob:"))
+
+    def note_request(self, url):
+        if self.is_foreign(url):
+            self.current.foreign.append(url)
+
+    def note_message(self, message):
+        if message.type == "error":
+            where = message.location.get("url", "")
+            self.current.errors.append(f"{message.text} {where}")
+
+    def visit(self, name, scheme):
+        tab = self.tab(scheme)
+        self.current = visit = Visit()
+        tab.set_viewport_size({"width": 1280, "height": 900})
+        tab.goto(f"{self.address}{name}.html")
+        tab.evaluate(TYPESET)
+        self.picture(tab, name, scheme)
+        tab.evaluate(UNFOLD)
+        tab.wait_for_timeout(SETTLE)
+        visit.violations = self.violations(tab, RULES)
+        visit.math = tab.locator("span.math, div.math").count()
+        visit.drawn = tab.locator(
+            "span.math mjx-container, div.math mjx-container"
+        ).count()
+        if scheme == "light":
+            self.visit_on_phone(tab, name, visit)
+        return visit
+
+    def visit_on_phone(self, tab, name, visit):
+        tab.set_viewport_size({"width": 375, "height": 800})
+        tab.wait_for_timeout(SETTLE)
+        visit.phone_width = tab.evaluate("document.documentElement.scrollWidth")
+        visit.overflowing = tab.evaluate(OVERFLOWING)
+        visit.violations += self.violations(tab, SCROLLING)
+        self.picture(tab, name, "phone")
+
+    def violations(self, tab, options):
+        """Run axe; one line for each element it objects to."""
+        found = self.axe.run(tab, options=options).response["violations"]
+        return [
+            f"{rule['id']}: {' '.join(map(str, node['target']))} {node['html'][:100]}"
+            for rule in found
+            for node in rule["nodes"]
+        ]
+
+    def picture(self, tab, name, kind):
+        if self.folder:
+            path = self.folder / f"{name.replace('/', '-')}-{kind}.png"
+            tab.screenshot(path=path, full_page=True)

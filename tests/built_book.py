@@ -1,0 +1,46 @@
+"""The built site, for the tests that read it: where it is, and its pages."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = Path(os.environ.get("BOOK_SITE", ROOT / "_build" / "html"))
+
+# Pages that Sphinx and its table of contents write beside those of _toc.yml.
+SPHINX_PAGES = {"genindex", "index", "py-modindex", "search"}
+
+
+def toc_pages():
+    """List the pages that ``_toc.yml`` names, in reading order."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    return list(_names_in(toc))
+
+
+def _names_in(toc):
+    if isinstance(toc, list):
+        for entry in toc:
+            yield from _names_in(entry)
+    elif isinstance(toc, dict):
+        for key, value in toc.items():
+            if key in ("root", "file"):
+                yield value.removesuffix(".ipynb").removesuffix(".md")
+            else:
+                yield from _names_in(value)
+
+
+def site_pages():
+    """List every page of the site, by its name without ``.html``."""
+    pages = (path.relative_to(SITE) for path in SITE.rglob("*.html"))
+    return sorted(
+        page.with_suffix("").as_posix() for page in pages if "_static" not in page.parts
+    )
+
+
+def require_site():
+    """Skip without a site; fail where one was promised."""
+    if not (SITE / "index.html").exists():
+        stop = pytest.fail if os.environ.get("BOOK_BUILT") == "1" else pytest.skip
+        stop(f"no site in {SITE}: build it with `make book`")
