@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 # Every rule that axe runs by default, WCAG and best practice, and these two that it
 # leaves off: speech users say the words they see, and fingers need room.
 RULES = {
+    "resultTypes": ["violations"],  # not every element that passed
     # Else axe fetches the style sheets again, some from wrong addresses.
     "preload": False,
     "rules": {

@@ -1,0 +1,177 @@
+"""The book's small Sphinx extensions, each on a page of its own."""
+
+import sys
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from bs4 import BeautifulSoup
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util.docutils import docutils_namespace
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book" / "_ext"))
+
+from accessibility import mend_page
+
+# accessibility -------------------------------------------------------------------
+
+PANDAS = """<!DOCTYPE html>
+<html><body><pre>  two  spaces
+kept</pre><style scoped>.dataframe {}</style>
+<table border="1" class="dataframe"><thead>
+<tr style="text-align: right;"><th></th><th colspan="2">pay</th></tr>
+<tr><th>course</th><th></th><th>sd</th></tr></thead>
+<tbody><tr><th rowspan="2">A</th><td>1</td><td>2</td></tr></tbody></table>
+</body></html>"""
+
+
+def mended(html):
+    return BeautifulSoup(mend_page(html), "html.parser")
+
+
+def test_empty_headers_become_cells():
+    page = mended(PANDAS)
+    assert all(header.get_text(strip=True) for header in page.select("th"))
+    assert len(page.select("thead td")) == 2
+
+
+def test_headers_say_what_they_head():
+    scopes = {th.get_text(): th["scope"] for th in mended(PANDAS).select("th")}
+    assert scopes == {
+        "pay": "colgroup",
+        "course": "col",
+        "sd": "col",
+        "A": "rowgroup",
+    }
+
+
+def test_mending_keeps_the_rest_and_may_be_repeated():
+    once = mend_page(PANDAS)
+    assert once.startswith("<!DOCTYPE html>")
+    assert "  two  spaces\nkept" in once
+    assert mend_page(once) == once
+
+
+def test_spoken_names_match_the_words_seen():
+    page = mended(
+        '<button class="search-button-field" title="Search" aria-label="Find">'
+        "Search</button>"
+        '<summary aria-label="Toggle hidden content">Show the source</summary>'
+        '<button title="Fullscreen mode"><i class="fa-expand" title="x"></i></button>'
+    )
+    assert page.button.attrs.keys() == {"class"}
+    assert not page.summary.attrs
+    assert page.select("button")[1]["aria-label"] == "Fullscreen mode"
+    assert page.i["aria-hidden"] == "true"
+    assert "title" not in page.i.attrs
+
+
+# claims --------------------------------------------------------------------------
+
+PAGE = "# Claims\n\n```{claims}\n```\n\n(verdict-no-pooling)=\n## Verdict\n\nText.\n"
+VERDICT = {
+    "chapter": "no-pooling",
+    "claim": "C2",
+    "outcome": "does not hold",
+    "figure": "Error 0.20 against 0.12.",
+    "conditions": "With groups under ten.",
+}
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Build one page with the claims, from verdicts given as a list or an error."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "index.md").write_text(PAGE, encoding="utf-8")
+
+    def build(verdicts):
+        def verified_verdicts(cache_path):
+            if isinstance(verdicts, Exception):
+                raise verdicts
+            return verdicts
+
+        fake = SimpleNamespace(verified_verdicts=verified_verdicts)
+        monkeypatch.setitem(sys.modules, "execution", fake)
+        build_page(tmp_path)
+        html = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+        return rows_of(BeautifulSoup(html, "html.parser"))
+
+    return build
+
+
+def build_page(folder):
+    settings = {
+        "extensions": ["myst_nb", "claims"],
+        "nb_execution_mode": "off",
+        "language": "en_GB",
+    }
+    with docutils_namespace():
+        app = Sphinx(
+            folder / "source",
+            None,
+            folder / "site",
+            folder / "trees",
+            "html",
+            confoverrides=settings,
+            status=None,
+            warning=StringIO(),
+            warningiserror=True,
+        )
+        app.build()
+
+
+def rows_of(page):
+    rows = page.select("table.claims tbody tr")
+    return {row.td.get_text(strip=True): row.select("td")[2] for row in rows}
+
+
+sphinx_warns = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+sphinx_warns_later = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+
+
+@sphinx_warns
+@sphinx_warns_later
+def test_untested_claims_name_their_chapter(build):
+    rows = build([])
+    assert list(rows) == [f"C{k}" for k in range(1, 13)]
+    waiting = rows["C1"].get_text(" ", strip=True)
+    assert waiting == "Not yet tested: planned for “Complete pooling”."
+    assert not rows["C1"].find("a")
+
+
+@sphinx_warns
+@sphinx_warns_later
+def test_a_new_verdict_rewrites_a_page_that_did_not_change(build):
+    build([])
+    row = build([VERDICT])["C2"]
+    text = row.get_text(" ", strip=True)
+    assert "✗ Does not hold" in text
+    assert VERDICT["figure"] in text
+    assert VERDICT["conditions"] in text
+    assert "To be tested again in “Crossed, nested and interacting groups”." in text
+    assert row.a["href"].endswith("#verdict-no-pooling")
+
+
+@sphinx_warns
+@sphinx_warns_later
+def test_an_unverifiable_verdict_stops_the_build(build):
+    build([VERDICT])
+    with pytest.raises(ExtensionError, match="not what its chapter computed"):
+        build(ExtensionError("not what its chapter computed"))
+
+
+@sphinx_warns
+@sphinx_warns_later
+@pytest.mark.parametrize("wrong", [{"outcome": "wins"}, {"claim": "C13"}])
+def test_a_verdict_that_means_nothing_stops_the_build(build, wrong):
+    with pytest.raises(ExtensionError, match="no-pooling"):
+        build([VERDICT | wrong])
+
+
+@sphinx_warns
+@sphinx_warns_later
+def test_a_verdict_without_section_stops_the_build(build):
+    with pytest.raises(Exception, match="verdict-small-groups"):
+        build([VERDICT | {"chapter": "small-groups", "claim": "C11"}])
