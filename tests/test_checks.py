@@ -2,6 +2,7 @@
 
 import arviz as az
 import numpy as np
+import pandas as pd
 import pytest
 
 import partialpool as pool
@@ -152,6 +153,17 @@ def test_a_value_on_the_limit_is_refused():
     with pytest.raises(pool.SamplingError):
         _refuse(on_limit, 0, 1.01, 400)
     _refuse(each.assign(r_hat=1.0099), 0, 1.01, 400)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("r_hat", 1.02), ("ess_bulk", 399), ("ess_tail", 399), ("r_hat", np.nan)],
+)
+def test_one_broken_limit_is_enough(column, value):
+    fine = pd.DataFrame({"r_hat": [1.0], "ess_bulk": 2000.0, "ess_tail": 2000.0})
+    _refuse(fine, 0, 1.01, 400)
+    with pytest.raises(pool.SamplingError, match="1 of 1 values break a limit"):
+        _refuse(fine.assign(**{column: value}), 0, 1.01, 400)
 
 
 def test_a_fit_without_sampler_statistics_has_no_divergences_to_count():
