@@ -38,9 +38,12 @@ def simulate_groups(
         Rows per group: one size for all; the smallest and largest size, drawn
         evenly on the log scale; or one size for each group, which must then
         have three entries or more.
-    mean, between_sd, within_sd : float
-        Mean of the group means, standard deviation between groups and
-        standard deviation within groups, in the units of the outcome.
+    mean : float
+        Mean of the group means, in the units of the outcome.
+    between_sd : float
+        Standard deviation of the group means, in the same units.
+    within_sd : float
+        Standard deviation of outcomes within a group, in the same units.
     size_effect : float
         Rise of a group's mean when its size grows e-fold (2.7 times). Zero
         keeps size and mean unrelated.
@@ -143,8 +146,10 @@ def load_scorecard():
             Year of measurement: 2007, 2009, 2011 to 2016. No earnings are
             published for 2015 and 2016.
         ``earnings`` : float
-            Median earnings, US dollars of that year, rounded to $100.
-            Missing where suppressed or not reported.
+            Median earnings, US dollars, rounded to $100. Missing where
+            suppressed or not reported. The table does not say whether they are
+            adjusted for inflation; in the same institutions they fall from
+            2007 to 2012, which suggests that they are.
         ``working``, ``not_working`` : float
             Former students with and without earnings. Missing as above.
         ``n`` : float

@@ -302,6 +302,14 @@ def test_distinct_reports_leaves_its_input_alone_and_may_be_repeated(scorecard):
     assert_frame_equal(pool.distinct_reports(once), once)
 
 
+def test_earnings_fall_from_2007_to_2012_in_the_same_institutions(scorecard):
+    shown = scorecard[scorecard["published"]]
+    table = shown.pivot(index="institution", columns="year", values="earnings")
+    always = table.dropna()
+    assert len(always) > 3_000
+    assert always[2012].median() < 0.95 * always[2007].median()
+
+
 def test_larger_institutions_pay_more_within_each_kind_of_degree(reports):
     # Trap 3 of the data page: size is informative.
     for _, kind in reports.query("year == 2014").groupby("degree", observed=True):
