@@ -188,7 +188,8 @@ def test_no_errors_or_raw_markup(name):
     assert not errors, f"docutils errors: {[error.get_text() for error in errors]}"
     for shown_on_purpose in text.select(".tag_raises-exception"):
         shown_on_purpose.decompose()
-    assert "Traceback (most recent call last)" not in text.get_text()
+    traceback = "Traceback (most recent call last)" in text.get_text()
+    assert not traceback, f"a cell of {name} raised"
     for code in text.select("pre, code, script, style"):
         code.decompose()
     raw = [match.group(0) for match in LEFTOVERS.finditer(text.get_text())]

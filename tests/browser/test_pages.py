@@ -33,4 +33,4 @@ def test_nothing_overflows_on_a_phone(visits, name):
 
 def test_every_formula_is_drawn(visits, name):
     visit = visits(name, "light")
-    assert visit.drawn >= visit.math
+    assert visit.drawn >= visit.math, f"{visit.math - visit.drawn} formulae not drawn"
