@@ -33,17 +33,13 @@ class claims_table(nodes.General, nodes.Element):
 
 
 class ClaimsDirective(SphinxDirective):
-    """``{claims}`` without options: all claims; with text: only those ids."""
-
-    optional_arguments = 1
-    final_argument_whitespace = True
+    """``{claims}``: leave a placeholder, and remember the page."""
 
     def run(self):
         self.env.note_dependency(str(claims_path(self.config)))
         pages = getattr(self.env, "claims_pages", set())
         self.env.claims_pages = pages | {self.env.docname}
-        ids = self.arguments[0].split() if self.arguments else []
-        return [claims_table(ids=[], only=ids)]
+        return [claims_table()]
 
 
 class FillClaims(SphinxPostTransform):
@@ -53,10 +49,7 @@ class FillClaims(SphinxPostTransform):
 
     def run(self, **kwargs):
         for placeholder in list(self.document.findall(claims_table)):
-            claims = read_claims(self.config)
-            wanted = placeholder["only"] or [claim["id"] for claim in claims]
-            claims = [claim for claim in claims if claim["id"] in wanted]
-            verdicts = read_verdicts(self.config)
+            claims, verdicts = read_claims(self.config), read_verdicts(self.config)
             table = build_table(claims, verdicts, self.env.docname)
             placeholder.replace_self(table)
 
