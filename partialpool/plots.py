@@ -80,7 +80,7 @@ def plot_poolings(groups, *, intervals=None, ax=None):
     Examples
     --------
     >>> import pandas as pd
-    >>> groups = pd.DataFrame({"n": [3, 30], "none": [9.9, 10.2], "truth": [10.1, 10.2]})
+    >>> groups = pd.DataFrame({"n": [3, 30], "none": [9.9, 10.2]})
     >>> plot_poolings(groups).get_xscale()
     'log'
     """
@@ -138,8 +138,8 @@ def plot_extremes(groups, *, share=0.05, ax=None):
     top, bottom = groups["deviation"] >= high, groups["deviation"] <= low
     for rows, style in [
         (~top & ~bottom, {"color": "#999999", "s": 6, "alpha": 0.6}),
-        (top, {"color": "#0173b2", "marker": "^", "s": 22, "label": "top"}),
-        (bottom, {"color": "#d55e00", "marker": "v", "s": 22, "label": "bottom"}),
+        (top, {"color": "#029e73", "marker": "^", "s": 22, "label": "top"}),
+        (bottom, {"color": "#a94f98", "marker": "v", "s": 22, "label": "bottom"}),
     ]:
         ax.scatter(groups["n"][rows], groups["deviation"][rows], lw=0, **style)
     ax.axhline(0, color="#767676", lw=1)
@@ -152,7 +152,9 @@ def _plain_log_labels(ax):
     """Write 30 and 1,000 on a log axis, not powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    smallest, largest = ax.get_xlim()
+    subs = (1, 3) if largest < 500 * smallest else (1,)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
 
