@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -165,15 +166,26 @@ def run_sphinx(options):
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
         raise
-    # Jupyter Book adds its own traceback to what Sphinx has said already.
-    say_if_any(errors.split("Traceback (most recent call last):")[0])
-    return process.returncode == 0
+    if "There was an error in building your book" in errors:
+        # Jupyter Book adds tracebacks to what Sphinx has said already.
+        errors = errors.split("Traceback (most recent call last):")[0]
+    say_if_any(errors)
+    return process.returncode == 0 and not ran_by_itself()
+
+
+def ran_by_itself():
+    """Say whether MyST-NB ran chapters: only without our extension can it do so."""
+    found = (ROOT / "_build" / ".jupyter_cache").exists()
+    if found:
+        say("FAILED: _config.yml does not load the extension book/_ext/execution.py")
+        shutil.rmtree(ROOT / "_build" / ".jupyter_cache")
+    return found
 
 
 def say_if_any(text):
-    """Print a text that is not blank."""
+    """Print a text that is not blank, without colours: it may go into a log."""
     if text.strip():
-        say(text.strip())
+        say(re.sub(r"\x1b\[[0-9;]*m", "", text).strip())
 
 
 def site_key():

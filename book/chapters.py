@@ -61,11 +61,24 @@ class Run:
         self.client = None
         self.started = None
         self.seconds = None
-        self.cell = 0
+        self.cell = None
 
     def execute(self, environment):
         """Run the cells; an error in one of them is raised here."""
         self.started = time.monotonic()
+        try:
+            self._execute(environment)
+        except RuntimeError:
+            # Between choosing ports for a kernel and using them, another program
+            # can take one. Once more, unless the kernel had started.
+            if self.cell is not None:
+                raise
+            say(f"  {self.chapter.stem}: the kernel did not start, trying again")
+            self._execute(environment)
+        finally:
+            self.seconds = time.monotonic() - self.started
+
+    def _execute(self, environment):
         self.client = NotebookClient(
             self.notebook,
             kernel_name="python3",
@@ -76,10 +89,7 @@ class Run:
             resources={"metadata": {"path": str(self.chapter.parent)}},
             on_cell_start=self._note_cell,
         )
-        try:
-            self.client.execute(env=environment)
-        finally:
-            self.seconds = time.monotonic() - self.started
+        self.client.execute(env=environment)
 
     def _note_cell(self, cell, cell_index):
         self.cell = cell_index
@@ -88,9 +98,8 @@ class Run:
         """Say where the chapter is."""
         seconds = time.monotonic() - self.started
         cells = len(self.notebook.cells)
-        return (
-            f"{self.chapter.stem} at cell {self.cell + 1} of {cells}, {seconds:.0f} s"
-        )
+        number = 0 if self.cell is None else self.cell + 1
+        return f"{self.chapter.stem} at cell {number} of {cells}, {seconds:.0f} s"
 
     def kill(self):
         """End the kernel and the sampling processes that it started."""
@@ -261,8 +270,9 @@ def _stop(pool, waiting):
 
 def _report(run, error):
     """Show the cell that stopped a chapter and what stopped it."""
-    cell = run.notebook.cells[run.cell]
-    title = f"chapter {run.chapter.stem}, cell {run.cell + 1} (id {cell.get('id')})"
+    number = run.cell or 0
+    cell = run.notebook.cells[number]
+    title = f"chapter {run.chapter.stem}, cell {number + 1} (id {cell.get('id')})"
     what, detail = _what_happened(error)
     log = ROOT / "_build" / "reports" / f"{run.chapter.stem}.log"
     log.parent.mkdir(parents=True, exist_ok=True)

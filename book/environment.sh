@@ -1,6 +1,7 @@
 #!/bin/sh
 # Puts what the book needs into .venv; make calls it before everything else.
 # Says nothing and touches no network when the environment is up to date.
+# PYTHON may name the Python to use.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -43,7 +44,7 @@ make_venv() {
     rm -rf .venv
     if has_uv; then
         # uv looks for a Python itself, and may download one.
-        uv venv --quiet --python '>=3.12,<3.14' .venv && return 0
+        uv venv --quiet --python "${PYTHON:->=3.12,<3.14}" .venv && return 0
         find_python || return 1
     fi
     "$python" -m venv .venv >/dev/null || {
@@ -76,7 +77,7 @@ fi
 
 started=$(date +%s)
 has_uv || find_python || exit 1
-echo "installing $(grep -c == requirements.txt) packages into .venv (once; 1.1 GB)"
+echo "installing $(grep -c == requirements.txt) packages into .venv (once; 1.1 GB; some minutes)"
 usable || make_venv
 rm -f "$stamp"
 touch "$unfinished"

@@ -16,13 +16,18 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
+# The fewest extensions that make a page: most of a build's seconds are imports.
 CONFIG = """\
 title: Tiny
 only_build_toc_files: true
 execute: {execute_notebooks: cache, stderr_output: remove}
 sphinx:
   local_extensions: {execution: book/_ext}
-  config: {nb_execution_raise_on_error: true}
+  config:
+    extensions: [myst_nb, jupyter_book, sphinx_external_toc, execution]
+    html_theme: basic
+    html_theme_options: {}
+    suppress_warnings: [config]
 """
 TOC = """\
 format: jb-book
@@ -83,7 +88,8 @@ class TinyBook:
             f"result = build.{what}; "
             "sys.exit(result if type(result) is int else not result)"
         )
-        # The tiny package, not the installed one; errors in it leave no bytecode.
+        # The tiny package, not the installed one. Without bytecode: an edit within
+        # the same second would not be seen.
         extra = {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
         return [sys.executable, "-c", code], os.environ | extra
 
@@ -119,6 +125,8 @@ def built(tmp_path_factory):
     book.write("index.md", "# Tiny\n\nSee [](#sec-one).\n")
     book.write("requirements.txt", "")
     book.write("partialpool/__init__.py", PACKAGE)
+    # jsonschema can do without this package, whose import takes longer than a chapter.
+    book.write("rfc3987_syntax.py", "raise ImportError")
     book.write_chapter("one", CHAPTER_ONE)
     book.write_chapter("two", CHAPTER_TWO)
     code, printed = book.run()
@@ -275,6 +283,24 @@ def test_reproduce_names_the_first_difference(book):
     code, printed = book.run("main(['reproduce'])")
     assert code == 1
     assert "cold and warm: chapter two, cell 4 (id two-4): text, line 1" in printed
+
+
+def test_a_kernel_that_does_not_start_gets_a_second_try(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "book")
+    import chapters
+
+    tries = []
+
+    def fail_once(self, environment):
+        tries.append(environment)
+        if len(tries) == 1:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr(chapters.Run, "_execute", fail_once)
+    monkeypatch.setattr(chapters.nbformat, "read", lambda *args, **options: None)
+    chapters.Run(Path("slow.ipynb"), "chapter 1 of 1").execute({})
+    assert len(tries) == 2
+    assert "slow: the kernel did not start, trying again" in capsys.readouterr().out
 
 
 # The environment --------------------------------------------------------------
