@@ -54,6 +54,15 @@ def test_mending_keeps_the_rest_and_may_be_repeated():
     assert mend_page(once) == once
 
 
+def test_pictures_can_scroll_alone():
+    page = mended(
+        "<article><figure><img/><figcaption>x</figcaption></figure></article>"
+    )
+    assert page.img.parent["class"] == ["figure-scroll"]
+    assert page.figcaption.parent.name == "figure"
+    assert str(mended(str(page))) == str(page)
+
+
 def test_spoken_names_match_the_words_seen():
     page = mended(
         '<button class="search-button-field" title="Search" aria-label="Find">'

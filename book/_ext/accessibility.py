@@ -53,6 +53,13 @@ def pandas_style(page):
 
 
 @mend
+def figures_scroll(page):
+    """Give each picture a box, so that on a phone it keeps a size fit to read."""
+    for image in page.select("article figure > img"):
+        image.wrap(page.new_tag("div", attrs={"class": "figure-scroll"}))
+
+
+@mend
 def sidebar_landmark(page):
     """Put the sidebar, with the book's title and search, inside a landmark."""
     sidebar = page.select_one("#pst-primary-sidebar")

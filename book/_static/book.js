@@ -8,6 +8,7 @@
 
   const NAMES = [
     ["mjx-container[display='true']", "Equation, scrolls sideways"],
+    [".bd-article .figure-scroll", "Figure, scrolls sideways"],
     [".bd-article pre", "Code or output, scrolls sideways"],
     [
       ".bd-article .cell_output > .output, .bd-article .pst-scrollable-table-container, shrinkage-explorer .numbers",
