@@ -12,7 +12,7 @@ stamp=.venv/.installed
 
 # The content, not the date, of the two files says whether to install again: git
 # gives new dates. The folder is part of it because an environment cannot be moved.
-wanted=$(pwd; cksum requirements.txt pyproject.toml)
+wanted=$(pwd -P; cksum requirements.txt pyproject.toml)
 
 version() {
     "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
@@ -34,24 +34,30 @@ find_python() {
         if fits "$python"; then return 0; fi
         found=${found:-$(version "$python" || true)}
     done
+    return 1
+}
+
+refuse() {
     echo "Found ${found:+Python }${found:-no Python}, but this book needs $needs:" \
         "install it from https://www.python.org/downloads/ (or install uv," \
         "https://docs.astral.sh/uv/), then run make again." >&2
-    return 1
+    exit 1
 }
 
 make_venv() {
     rm -rf .venv
-    if has_uv; then
-        # uv looks for a Python itself, and may download one.
-        uv venv --quiet --python "${PYTHON:->=3.12,<3.14}" .venv && return 0
-        find_python || return 1
+    if has_uv && find_python; then
+        uv venv --quiet --python "$python" .venv
+    elif has_uv; then
+        # uv can fetch a Python; without a network it says so at length.
+        uv venv --quiet --python '>=3.12,<3.14' .venv 2>/dev/null || refuse
+    elif find_python; then
+        "$python" -m venv .venv >/dev/null || {
+            echo "$python cannot make a virtual environment: install its venv module" \
+                "(on Debian and Ubuntu: apt install python3-venv), then run make again." >&2
+            exit 1
+        }
     fi
-    "$python" -m venv .venv >/dev/null || {
-        echo "$python cannot make a virtual environment: install its venv module" \
-            "(on Debian and Ubuntu: apt install python3-venv), then run make again." >&2
-        return 1
-    }
 }
 
 install() {
@@ -68,6 +74,7 @@ install() {
 
 usable() {
     [ ! -e "$unfinished" ] && fits .venv/bin/python || return 1
+    [ ! -e "$stamp" ] || [ "$(head -n 1 "$stamp")" = "$(pwd -P)" ] || return 1
     has_uv || .venv/bin/python -m pip --version >/dev/null 2>&1
 }
 
@@ -76,7 +83,7 @@ if fits .venv/bin/python && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
 fi
 
 started=$(date +%s)
-has_uv || find_python || exit 1
+has_uv || find_python || refuse
 echo "installing $(grep -c == requirements.txt) packages into .venv (once; 1.1 GB; some minutes)"
 usable || make_venv
 rm -f "$stamp"
