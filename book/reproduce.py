@@ -39,11 +39,20 @@ def first_difference(one, other):
     for chapter in chapters():
         left, right = (executed(chapter, cache) for cache in caches)
         for number, cells in enumerate(zip(left.cells, right.cells, strict=True), 1):
-            difference = _compare(*(cell.get("outputs", []) for cell in cells))
+            difference = _compare(*(_shown(cell) for cell in cells))
             if difference:
                 name = f"cell {number} (id {cells[0].get('id')})"
                 return f"chapter {chapter.stem}, {name}: {difference}"
     return None
+
+
+def _shown(cell):
+    """List the outputs of a cell that are on its page.
+
+    The stream of messages is not: PyMC writes there how long it sampled.
+    """
+    outputs = cell.get("outputs", [])
+    return [output for output in outputs if output.get("name") != "stderr"]
 
 
 def _compare(one, other):
