@@ -84,8 +84,9 @@ def check_sampling(fit, var_names=None, *, max_rhat=1.01, min_ess=400):
         ess_bulk=("ess_bulk", "min"),
         ess_tail=("ess_tail", "min"),
     )
-    whole = {"ess_bulk": int, "ess_tail": int}
-    return table.round({"r_hat": 3}).astype(whole).assign(divergences=divergences)
+    whole = ["ess_bulk", "ess_tail"]
+    table[whole] = table[whole].round().astype(int)
+    return table.round({"r_hat": 3}).assign(divergences=divergences)
 
 
 def _refuse_not_finite(fit, var_names):

@@ -19,7 +19,7 @@ from nbstripout import strip_output
 ROOT = Path(__file__).resolve().parents[1]
 
 RULES = []
-FEWEST_CELLS, MOST_CELLS = 15, 60
+FEWEST_CELLS, MOST_CODE_CELLS = 15, 40
 MOST_LINES, MOST_MODEL_LINES = 25, 40
 SHORTEST_ALT = 40
 # What `nbstripout --keep-id --extra-keys metadata.language_info` takes away.
@@ -169,10 +169,12 @@ def every_cell_has_an_id(chapter):
 @rule
 def has_a_chapters_length(chapter):
     """A chapter is one sitting."""
-    if not FEWEST_CELLS <= len(chapter.cells) <= MOST_CELLS:
+    if len(chapter.cells) < FEWEST_CELLS:
+        yield f"it has {len(chapter.cells)} cells: {FEWEST_CELLS} make a chapter."
+    if len(chapter.code) > MOST_CODE_CELLS:
         yield (
-            f"it has {len(chapter.cells)} cells: bring it to "
-            f"{FEWEST_CELLS} to {MOST_CELLS}."
+            f"it has {len(chapter.code)} code cells, and {MOST_CODE_CELLS} are "
+            "allowed: move something to another chapter."
         )
 
 
@@ -263,6 +265,15 @@ def seeded(call):
     """Say whether a generator is made with a seed that is not None."""
     positional = [a for a in call.args if getattr(a, "value", a) is not None]
     return bool(positional or keywords(call))
+
+
+@rule
+def every_fit_names_its_chains(chapter):
+    """By default PyMC runs as many chains as there are cores: results would differ."""
+    for number, name, call in chapter.calls():
+        bambi_fit = is_bambi_call(chapter, call) and name.endswith(".fit")
+        if (name == "pm.sample" or bambi_fit) and "chains" not in keywords(call):
+            yield f"cell {number} calls {name}() without chains: pass chains=4."
 
 
 def seed_keyword(chapter, name, call):

@@ -54,7 +54,9 @@ def good_notebook():
         ),
         new_code_cell("table = rng.normal(size=9)", metadata={"tags": ["your-data"]}),
         new_code_cell("fig, ax = plt.subplots()\nax.plot(table)", metadata=figure),
-        new_code_cell("with pm.Model():\n    fit = pm.sample(random_seed=SEED)"),
+        new_code_cell(
+            "with pm.Model():\n    fit = pm.sample(chains=4, random_seed=SEED)"
+        ),
         new_code_cell("pool.check_sampling(fit)"),
         new_code_cell("az.summary(fit, ci_prob=0.9, ci_kind='eti')"),
         new_code_cell("ols = smf.ols('y ~ x', table).fit()"),
@@ -111,8 +113,8 @@ def drop_paragraphs(notebook):
     del notebook.cells[8:18]
 
 
-def add_paragraphs(notebook):
-    cells = [new_markdown_cell("More", id=f"more-{k}") for k in range(60)]
+def add_cells(notebook):
+    cells = [new_code_cell(f"x = {k}", id=f"more-{k}") for k in range(60)]
     notebook.cells[8:8] = cells
 
 
@@ -150,7 +152,7 @@ BAD = [
     ("every_cell_has_an_id", repeat_id, "cell 6"),
     ("every_cell_has_an_id", drop_id, "cell 5"),
     ("has_a_chapters_length", drop_paragraphs, "11 cells"),
-    ("has_a_chapters_length", add_paragraphs, "81 cells"),
+    ("has_a_chapters_length", add_cells, "69 code cells"),
     ("starts_with_label_and_title", drop_label, "(sec-small)="),
     ("has_an_imports_cell", drop_style, "pool.use_style()"),
     ("has_a_data_cell", drop_data_tag, "your-data"),
@@ -162,6 +164,8 @@ BAD = [
     ("reads_no_url", add_code("import requests"), "requests"),
     ("cells_are_short", add_code(LINES), "26 lines"),
     ("cells_are_short", add_code(f"pm.Model()\n{LINES}\n{LINES}"), "40 are allowed"),
+    ("every_fit_names_its_chains", add_code("pm.sample(random_seed=1)"), "chains=4"),
+    ("every_fit_names_its_chains", add_code("bmb.Model('y', d).fit()"), "chains=4"),
     ("every_draw_is_seeded", add_code("pm.sample(draws=9)"), "random_seed"),
     ("every_draw_is_seeded", add_code("pm.sample(random_seed=None)"), "random_seed"),
     ("every_draw_is_seeded", add_code("m = bmb.Model('y ~ x', d)\nm.fit()"), "m.fit()"),
