@@ -152,7 +152,7 @@ BAD = [
     ("every_cell_has_an_id", repeat_id, "cell 6"),
     ("every_cell_has_an_id", drop_id, "cell 5"),
     ("has_a_chapters_length", drop_paragraphs, "11 cells"),
-    ("has_a_chapters_length", add_cells, "69 code cells"),
+    ("has_a_chapters_length", add_cells, "68 code cells"),
     ("starts_with_label_and_title", drop_label, "(sec-small)="),
     ("has_an_imports_cell", drop_style, "pool.use_style()"),
     ("has_a_data_cell", drop_data_tag, "your-data"),
