@@ -1,6 +1,6 @@
 # make book builds the site, make test checks everything, make lab opens the
 # chapters, make help lists the rest. Each installs what it needs into .venv first.
-.PHONY: help book test lab reproduce lock clean
+.PHONY: help book test lab reproduce review lock clean
 .DEFAULT_GOAL := help
 
 run = sh book/environment.sh && .venv/bin/python book/build.py
@@ -19,6 +19,9 @@ lab: ## open the chapters in JupyterLab
 
 reproduce: ## for authors: run every chapter three times, compare the outputs
 	@$(run) reproduce
+
+review: ## for authors: keep the verdicts and the picture just computed
+	@$(run) review
 
 lock: ## for authors: choose the newest versions for requirements.txt (needs uv)
 	@uv pip compile --quiet --universal --upgrade --python-version 3.12 \

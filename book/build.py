@@ -1,4 +1,4 @@
-"""What make calls: book, test, lab and reproduce, one function each."""
+"""What make calls: book, test, lab, reproduce and review, one function each."""
 
 import hashlib
 import os
@@ -49,6 +49,13 @@ def reproduce():
     from reproduce import run_and_compare
 
     return run_and_compare()
+
+
+def review():
+    """Run what changed, and keep the verdicts and the picture as reviewed."""
+    from review import accept
+
+    return accept() if run_all_chapters() else 1
 
 
 # The parts --------------------------------------------------------------------
@@ -105,6 +112,7 @@ def test_code():
     return pytest(
         "--doctest-modules",
         "--ignore=tests/test_book.py",
+        "--ignore=tests/test_review.py",
         "--ignore=tests/browser",
         "partialpool",
         "tests",
@@ -113,14 +121,14 @@ def test_code():
 
 def test_pages():
     """Test the built site, as files and in a browser."""
-    parts = ["tests/test_book.py", "tests/browser"]
-    return pytest(*(part for part in parts if (ROOT / part).exists()))
+    parts = ["tests/test_review.py", "tests/test_book.py", "tests/browser"]
+    return pytest(*(part for part in parts if (ROOT / part).exists()), BOOK_BUILT="1")
 
 
-def pytest(*arguments):
-    """Run pytest with the settings of the chapters' kernels."""
+def pytest(*arguments, **settings):
+    """Run pytest with the settings of the chapters' kernels, and more of them."""
     command = [sys.executable, "-m", "pytest", "-q", *arguments]
-    return call(command, env=kernel_environment())
+    return call(command, env=kernel_environment() | settings)
 
 
 def call(command, **options):
@@ -207,7 +215,13 @@ def site_key():
     return digest.hexdigest()
 
 
-COMMANDS = {"book": book, "test": test, "lab": lab, "reproduce": reproduce}
+COMMANDS = {
+    "book": book,
+    "test": test,
+    "lab": lab,
+    "reproduce": reproduce,
+    "review": review,
+}
 
 
 def main(arguments):

@@ -7,6 +7,7 @@ stored, and keeps MyST-NB from ever running a chapter itself.
 import hashlib
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -82,6 +83,16 @@ def cache_path(root=ROOT):
     return root / "_build" / "cache" / fingerprint(root)
 
 
+@contextmanager
+def opened(path):
+    """Open a folder of results, and close its database again."""
+    cache = get_cache(path)
+    try:
+        yield cache
+    finally:
+        cache.db.dispose()
+
+
 def executed(chapter, cache):
     """Read a chapter with its stored outputs; KeyError where there are none."""
     _, notebook = cache.merge_match_into_notebook(nbformat.read(chapter, as_version=4))
@@ -95,12 +106,13 @@ def verified_verdicts(cache_path, root=ROOT):
     chapter's cells displayed in the stored run, in the same order, and the other
     way round. Each verdict gains the key ``chapter``, the slug.
     """
-    cache = get_cache(cache_path)
     folder = Path(cache_path) / "verdicts"
     verdicts = []
-    for chapter in chapters(root):
-        for verdict in _verdicts_of(chapter, cache, folder / f"{chapter.stem}.json"):
-            verdicts.append({"chapter": chapter.stem, **verdict})
+    with opened(cache_path) as cache:
+        for chapter in chapters(root):
+            path = folder / f"{chapter.stem}.json"
+            for verdict in _verdicts_of(chapter, cache, path):
+                verdicts.append({"chapter": chapter.stem, **verdict})
     _refuse_strays(folder, {chapter.stem for chapter in chapters(root)})
     return verdicts
 

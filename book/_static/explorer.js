@@ -16,7 +16,8 @@
   const YEARS = 1000;
   const SHOWN_YEARS = 12; // faint marks of earlier years, in each row
   // Picked so that the first year has what chapter 1 asks about: the smallest
-  // course on top. The average over YEARS owes nothing to that choice.
+  // course on top. The average over YEARS is over graduates drawn anew each year,
+  // for the twelve truths that this seed drew.
   const SEED = 16;
 
   /* ── Arithmetic ─────────────────────────────────────────────────────── */

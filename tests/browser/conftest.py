@@ -16,8 +16,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from built_book import SITE, require_site
 from visits import Visits
+
+from built_book import SITE, require_site
 
 # As root, in a container, without calling home.
 FLAGS = [

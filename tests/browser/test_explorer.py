@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+
 from built_book import SITE, toc_pages
 
 TRUE_TAU, SEED, YEARS = 0.15, 16, 1000
