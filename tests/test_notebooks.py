@@ -1,15 +1,11 @@
 """Every rule over every chapter; and every rule over a notebook that breaks it."""
 
-import sys
-
 import nbformat.v4
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from notebook_rules import ROOT, RULES, Chapter
-
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
 from execution import page_names
+from notebook_rules import ROOT, RULES, Chapter
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
