@@ -11,8 +11,13 @@ unfinished=.venv/.unfinished
 stamp=.venv/.installed
 
 # The content, not the date, of the two files says whether to install again: git
-# gives new dates. The folder is part of it because an environment cannot be moved.
-wanted=$(pwd -P; cksum requirements.txt pyproject.toml)
+# gives new dates. Of pyproject.toml the settings of ruff and pytest, at its end, do
+# not count. The folder does: an environment cannot be moved.
+wanted=$(
+    pwd -P
+    cksum <requirements.txt
+    sed '/^\[tool\.ruff\]/,$d' pyproject.toml | cksum
+)
 
 version() {
     "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
