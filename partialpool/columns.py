@@ -215,6 +215,8 @@ def _group_faults(table, name, smallest_group, most_groups):
         return faults
     sizes = labels.value_counts()
     sizes = sizes[sizes > 0]
+    if fault := _spelling_fault(sizes.index, name):
+        return [fault]
     if len(sizes) == 1:
         return [
             f"Column {name!r} has one group only ({_some(sizes.index, 'label')}, rows: "
@@ -227,6 +229,22 @@ def _group_faults(table, name, smallest_group, most_groups):
             f"coarser column, or pass most_groups={len(sizes)} if it is right."
         ]
     return [_small_fault(labels, sizes[sizes < smallest_group], name, smallest_group)]
+
+
+def _spelling_fault(labels, name):
+    """Say which labels differ in nothing but blanks and capitals."""
+    spellings = {}
+    for label in labels:
+        if isinstance(label, str):
+            spellings.setdefault(" ".join(label.split()).casefold(), []).append(label)
+    alike = [label for same in spellings.values() if len(same) > 1 for label in same]
+    if not alike:
+        return None
+    return (
+        f"Column {name!r} spells one group in several ways ({_some(alike, 'label')}): "
+        f"make them one, for example with table[{name!r}] = "
+        f"table[{name!r}].str.strip().str.casefold()."
+    )
 
 
 def _small_fault(labels, small, name, smallest_group):

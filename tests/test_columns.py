@@ -490,3 +490,16 @@ def test_the_books_own_tables_pass():
     pool.check_columns(
         wages, outcome="log_wage", group="man", predictors=["year", "union"]
     )
+
+
+def test_labels_that_differ_in_blanks_or_capitals_only_are_named():
+    table = pd.DataFrame(
+        {
+            "pay": range(6),
+            "branch": ["Leeds", "leeds ", "York", "York", "LEEDS", "Hull"],
+        }
+    )
+    with pytest.raises(pool.ColumnsError, match="spells one group in several ways"):
+        pool.check_columns(table, outcome="pay", group="branch", smallest_group=1)
+    table["branch"] = table["branch"].str.strip().str.casefold()
+    pool.check_columns(table, outcome="pay", group="branch", smallest_group=1)

@@ -273,7 +273,7 @@
     }
 
     reset() {
-      this.state = { tau: TRUE_TAU, sigma: 0.5, chosen: 0, sizes: [...SIZES], year: 1 };
+      this.state = { tau: TRUE_TAU, sigma: 0.45, chosen: 0, sizes: [...SIZES], year: 1 };
       this.write();
       this.show();
     }

@@ -132,7 +132,7 @@ def test_both_wrong_beliefs_cost_accuracy(tab):
 
 def test_weights_are_printed_at_the_rows(explorer):
     shown = explorer.locator(".row .weight").all_text_contents()
-    expected = estimate(1, SIZES, 0.5, TRUE_TAU)["weight"]
+    expected = estimate(1, SIZES, 0.45, TRUE_TAU)["weight"]
     assert [int(re.sub(r"\D", "", text)) for text in shown] == np.round(
         100 * expected
     ).tolist()
@@ -140,7 +140,7 @@ def test_weights_are_printed_at_the_rows(explorer):
 
 def test_errors_are_printed_in_the_table(explorer):
     row = explorer.locator(".errors tbody tr").first.locator("td").all_text_contents()
-    expected = errors(estimate(1, SIZES, 0.5, TRUE_TAU)).values()
+    expected = errors(estimate(1, SIZES, 0.45, TRUE_TAU)).values()
     assert [int(re.sub(r"\D", "", text)) for text in row] == [
         round(e, -1) for e in expected
     ]
@@ -163,7 +163,7 @@ def test_the_keyboard_picks_and_sizes_a_course(tab, explorer):
     explorer.locator("[name=size]").focus()
     tab.keyboard.press("Home")
     assert "Course B has 1 graduate:" in explorer.locator(".sentence").inner_text()
-    own = round(100 / (1 + 0.5**2 / TRUE_TAU**2))
+    own = round(100 / (1 + 0.45**2 / TRUE_TAU**2))
     assert (
         f"its own mean counts {own}\u00a0%"
         in explorer.locator(".sentence").inner_text()
