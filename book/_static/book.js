@@ -19,7 +19,7 @@
   function label(box, name) {
     const overflows = box.scrollWidth > box.clientWidth + 1;
     if (overflows) {
-      // Only where it is not so: setting it would wake the observer below again.
+      // Only where it is not so: setting it would wake the second observer again.
       if (box.tabIndex !== 0) box.tabIndex = 0;
       box.setAttribute("role", "group");
       box.setAttribute("aria-label", name);
@@ -48,7 +48,8 @@
   document.addEventListener("toggle", later, true);
   document.addEventListener("click", later);
   const main = document.getElementById("main-content");
+  if (!main) return;
+  new MutationObserver(later).observe(main, { childList: true, subtree: true });
   // On a slow machine the theme's pass may come after ours, and take tab stops away.
-  const watched = { childList: true, subtree: true, attributeFilter: ["tabindex"] };
-  if (main) new MutationObserver(later).observe(main, watched);
+  new MutationObserver(labelAll).observe(main, { subtree: true, attributeFilter: ["tabindex"] });
 })();
