@@ -30,9 +30,19 @@
     }
   }
 
+  // A box in a folded part has no size until it is unfolded, however late.
+  const names = new WeakMap();
+  const sizes = new ResizeObserver((changes) => {
+    for (const { target } of changes) label(target, names.get(target));
+  });
+
   function labelAll() {
     for (const [selector, name] of NAMES) {
-      document.querySelectorAll(selector).forEach((box) => label(box, name));
+      document.querySelectorAll(selector).forEach((box) => {
+        label(box, name);
+        names.set(box, name);
+        sizes.observe(box);
+      });
     }
   }
 
