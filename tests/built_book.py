@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-import yaml
+
+from execution import page_names
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = Path(os.environ.get("BOOK_SITE", ROOT / "_build" / "html"))
@@ -15,20 +16,7 @@ SPHINX_PAGES = {"genindex", "index", "py-modindex", "search"}
 
 def toc_pages():
     """List the pages that ``_toc.yml`` names, in reading order."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return list(_names_in(toc))
-
-
-def _names_in(toc):
-    if isinstance(toc, list):
-        for entry in toc:
-            yield from _names_in(entry)
-    elif isinstance(toc, dict):
-        for key, value in toc.items():
-            if key in ("root", "file"):
-                yield value.removesuffix(".ipynb").removesuffix(".md")
-            else:
-                yield from _names_in(value)
+    return [name.removesuffix(".md") for name in page_names()]
 
 
 def site_pages():
