@@ -179,8 +179,8 @@ def check_results(app):
     """Stop before the first page when a result or a verdict is not in order."""
     from sphinx.errors import ExtensionError
 
-    cache = get_cache(cache_path())
-    missing = [chapter.stem for chapter in unrun_chapters(cache)]
+    with opened(cache_path()) as cache:
+        missing = [chapter.stem for chapter in unrun_chapters(cache)]
     if missing:
         raise ExtensionError(_not_run(missing))
     try:
@@ -194,14 +194,14 @@ def rerun_pages(app, env, added, changed, removed):
 
     A chapter can be run again while its file stays as it was.
     """
-    cache = get_cache(cache_path())
-    for chapter in chapters():
-        name = chapter.relative_to(ROOT).with_suffix("").as_posix()
-        record = cache.match_cache_notebook(nbformat.read(chapter, as_version=4))
-        result = cache.path / "executed" / record.hashkey / "base.ipynb"
-        read = env.all_docs.get(name)  # in microseconds
-        if read is not None and result.stat().st_mtime_ns > read * 1000:
-            yield name
+    with opened(cache_path()) as cache:
+        for chapter in chapters():
+            name = chapter.relative_to(ROOT).with_suffix("").as_posix()
+            record = cache.match_cache_notebook(nbformat.read(chapter, as_version=4))
+            result = cache.path / "executed" / record.hashkey / "base.ipynb"
+            read = env.all_docs.get(name)  # in microseconds
+            if read is not None and result.stat().st_mtime_ns > read * 1000:
+                yield name
 
 
 def refuse_to_run(*args, **kwargs):
