@@ -17,6 +17,13 @@ from partialpool.data import (
     load_wage_panel,
     simulate_groups,
 )
+from partialpool.exact import (
+    FormulaError,
+    Prior,
+    SlowerMethodWarning,
+    fit,
+    predict,
+)
 from partialpool.plots import (
     LOOKS,
     plot_extremes,

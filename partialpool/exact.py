@@ -1,0 +1,435 @@
+"""The exact posterior of a Gaussian multilevel model, in about the time of a GLM."""
+
+import json
+import warnings
+
+import numpy as np
+
+from partialpool import importance
+from partialpool.designs import FormulaError, evaluate, parse, read_design
+from partialpool.grams import gram
+from partialpool.marginals import Marginal
+from partialpool.priors import Prior, choose_priors
+
+__all__ = ["FormulaError", "Prior", "SlowerMethodWarning", "fit", "predict"]
+
+CHAINS = 4
+
+
+class SlowerMethodWarning(UserWarning):
+    """The fast method did not suit the model, and a slower one was used."""
+
+
+def fit(
+    formula,
+    data,
+    priors=None,
+    draws=4000,
+    *,
+    family="gaussian",
+    correlated=False,
+    lkj=2.0,
+    seed=None,
+):
+    r"""Draw from the exact posterior of a Gaussian multilevel model.
+
+    The same model as ``bambi.Model(formula, data).fit()``: formula, default
+    priors and names of the variables. Only the way to the draws differs. The
+    coefficients and group effects are integrated out in closed form, the few
+    standard deviations left are drawn by importance sampling, and the rest
+    follows from its conditional normal distribution. The work after one pass
+    over the rows does not depend on how many there are.
+
+    Parameters
+    ----------
+    formula : str
+        Bambi's formula language: ``"y ~ x + (1|group) + (x|other)"``, with
+        crossed, nested (``group:other``) and weighted (``weighted(y, w)``)
+        forms.
+    data : pandas.DataFrame
+        One row per observation; or cells as :func:`partialpool.collapse` makes
+        them from any engine.
+    priors : dict, optional
+        In place of Bambi's defaults: a term's name, ``"Intercept"``,
+        ``"common"``, ``"group_specific"`` or ``"sigma"``, each with a
+        :class:`Prior` or ``bambi.Prior``.
+    draws : int
+        Number of joint draws, a multiple of 4. They come as four chains, as
+        ArviZ expects, and are independent of each other.
+    family : str
+        ``"gaussian"``; any other is refused.
+    correlated : bool
+        Let the effects of one factor, as in ``(x|group)``, be correlated, as
+        lme4 does. Bambi 0.21 keeps them independent.
+    lkj : float
+        Concentration of the LKJ prior on those correlations: 1 is uniform over
+        correlation matrices, more draws them to 0.
+    seed : int or numpy.random.Generator, optional
+        Source of all randomness.
+
+    Returns
+    -------
+    xarray.DataTree
+        Group ``posterior`` with Bambi's variables and dimensions, in the units
+        of the outcome, and with ``correlated`` also ``<factor>_correlation``.
+        Of nested groups only those that occur are there.
+        Attributes: ``formula``, ``method`` (``importance`` or
+        ``metropolis``), ``effective_draws``, ``pareto_k`` (of the importance
+        weights: below 0.7), ``rows``.
+
+    Raises
+    ------
+    FormulaError
+        If the model is not Gaussian and linear: the message says which part.
+    ValueError
+        If the table or a prior does not fit the formula.
+
+    Warns
+    -----
+    SlowerMethodWarning
+        If the importance weights were too uneven and Metropolis chains, as
+        exact but slower, took over.
+
+    Notes
+    -----
+    The posterior depends on the rows only through sums of products (their Gram
+    matrix), long known; see Searle, Casella and McCulloch (1992), *Variance
+    Components*, for the closed forms and :class:`partialpool.marginals.Marginal`
+    for the way they are computed. "Exact" means that the only error is that of
+    a finite number of draws, as in MCMC.
+
+    Examples
+    --------
+    >>> import partialpool as pool
+    >>> table, truth = pool.simulate_groups(seed=1)
+    >>> posterior = pool.fit("y ~ 1 + (1|group)", table, seed=1)["posterior"]
+    >>> sorted(posterior.data_vars)
+    ['1|group', '1|group_sigma', 'Intercept', 'sigma']
+    """
+    from formulae.environment import Environment
+    from threadpoolctl import threadpool_limits
+
+    _check(family, draws, lkj)
+    environment = Environment.capture(1)
+    rng = np.random.default_rng(seed)
+    # The matrices are small: threads would cost more than they bring.
+    with threadpool_limits(1, user_api="blas"):
+        design = read_design(formula, data, environment)
+        sums = gram(design)
+        chosen = choose_priors(design, priors)
+        sizes = [(len(f.levels), f.columns) for f in design.factors]
+        marginal = Marginal(sums, chosen, sizes, lkj if correlated else None)
+        sample = _sample(marginal, draws, rng)
+        dense, eliminated = marginal.draw(sample.draws, rng)
+    return _tree(design, sums, marginal, sample, dense, eliminated)
+
+
+def _check(family, draws, lkj):
+    if str(family).lower() not in ("gaussian", "normal"):
+        raise FormulaError(
+            f"The family {family} has no closed form, only the Gaussian one has: use "
+            f'bambi.Model(formula, data, family="{family}") for this model.'
+        )
+    if draws < CHAINS or draws % CHAINS or int(draws) != draws:
+        raise ValueError(
+            f"draws is {draws}: give a multiple of {CHAINS}, the number of chains."
+        )
+    if not lkj > 0:
+        raise ValueError(f"lkj is {lkj}: give a number above 0.")
+
+
+def _sample(marginal, draws, rng):
+    try:
+        sample = importance.sample(marginal.log_density, marginal.start(), draws, rng)
+    except importance.ModeError as error:
+        raise ValueError(
+            f"The posterior could not be drawn: {error} Are there enough rows for this "
+            "formula, and is every prior proper?"
+        ) from None
+    if sample.method != "importance":
+        warnings.warn(
+            f"The importance weights were uneven (Pareto k {sample.pareto_k:.2f}): the "
+            "draws come from Metropolis chains, as exact but slower.",
+            SlowerMethodWarning,
+            stacklevel=3,
+        )
+    return sample
+
+
+def _tree(design, sums, marginal, sample, dense, eliminated):
+    import xarray as xr
+
+    variables, coords = {}, {}
+    _add_common(variables, coords, design, sums, dense)
+    for i, (factor, spread) in enumerate(
+        zip(design.factors, marginal.spreads, strict=True)
+    ):
+        if i == sums.largest:
+            effects = eliminated
+        else:
+            effects = dense[:, sums.slices[i]].reshape(len(dense), spread.groups, -1)
+        _add_factor(variables, coords, factor, effects)
+    _add_spreads(variables, design, marginal, sample.draws)
+    chains = {
+        name: (("chain", "draw", *dims), _by_chain(values))
+        for name, (dims, values) in variables.items()
+    }
+    steps = {
+        "chain": np.arange(CHAINS),
+        "draw": np.arange(len(dense) // CHAINS),
+    }
+    posterior = xr.Dataset(chains, coords={**steps, **coords})
+    tree = xr.DataTree.from_dict({"posterior": posterior})
+    tree.attrs = {
+        "formula": design.formula,
+        "method": sample.method,
+        "effective_draws": float(sample.effective),
+        "pareto_k": float(sample.pareto_k),
+        "rows": design.observations.rows,
+        "recipe": json.dumps(design.recipe, default=str),
+    }
+    return tree
+
+
+def _by_chain(values):
+    return values.reshape(CHAINS, -1, *values.shape[1:])
+
+
+def _add_common(variables, coords, design, sums, dense):
+    common = dense[:, : sums.common]
+    start = 0
+    for term in design.common:
+        values = common[:, start : start + term.columns]
+        start += term.columns
+        if term.is_intercept:
+            # From the mean of the predictors back to where they are zero.
+            values = values + design.shift - (common @ sums.centres)[:, None]
+        if term.levels is None:
+            variables[term.name] = ((), values[:, 0])
+        else:
+            dim = f"{term.name}_dim"
+            coords[dim] = term.levels
+            variables[term.name] = ((dim,), values)
+
+
+def _add_factor(variables, coords, factor, effects):
+    groups = f"{factor.name}__factor_dim"
+    coords[groups] = factor.levels
+    start = 0
+    for term in factor.terms:
+        values = effects[:, :, start : start + term.columns]
+        start += term.columns
+        dims, values = (groups,), values
+        if term.levels is None:
+            values = values[:, :, 0]
+        else:
+            dim = f"{term.name.split('|')[0]}__expr_dim"
+            coords[dim] = term.levels
+            dims = (groups, dim)
+        variables[term.name] = (dims, values)
+
+
+def _add_spreads(variables, design, marginal, theta):
+    variables["sigma"] = ((), np.exp(theta[:, 0]))
+    for factor, spread in zip(design.factors, marginal.spreads, strict=True):
+        sds = np.exp(theta[:, spread.sds])
+        start = 0
+        for term in factor.terms:
+            values = sds[:, start : start + term.columns]
+            start += term.columns
+            if term.levels is None:
+                variables[f"{term.name}_sigma"] = ((), values[:, 0])
+            else:
+                dim = f"{term.name.split('|')[0]}__expr_dim"
+                variables[f"{term.name}_sigma"] = ((dim,), values)
+        if spread.correlations.start != spread.correlations.stop:
+            _add_correlations(variables, factor, marginal, spread, theta)
+
+
+def _add_correlations(variables, factor, marginal, spread, theta):
+    lower = marginal.covariance_factor(theta, spread)
+    lower = lower / np.linalg.norm(lower, axis=2, keepdims=True)
+    correlation = lower @ lower.transpose(0, 2, 1)
+    pairs = correlation[:, *np.tril_indices(spread.effects, -1)]
+    name = f"{factor.name}_correlation"
+    if pairs.shape[1] == 1:
+        variables[name] = ((), pairs[:, 0])
+    else:
+        variables[name] = ((f"{factor.name}__pair_dim",), pairs)
+
+
+def predict(fit, rows, *, unseen="refuse", seed=None):
+    """Predict the outcome of new rows, three kinds of uncertainty kept apart.
+
+    Parameters
+    ----------
+    fit : xarray.DataTree
+        What :func:`fit` returned.
+    rows : pandas.DataFrame
+        The columns that the formula names, but for the outcome; m rows.
+    unseen : str
+        What to do with a group that the fit has not seen: ``"refuse"``, or
+        ``"draw"`` its effect from the population of groups, anew in each draw.
+    seed : int or numpy.random.Generator, optional
+        Source of all randomness.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions ``chain``, ``draw`` and ``row`` (the index of `rows`), in the
+        units of the outcome:
+
+        ``population``
+            What the common terms say: uncertain as the parameters are.
+        ``mean``
+            With the effects of the row's groups: uncertain as the parameters
+            and the groups are.
+        ``outcome``
+            One new individual: as uncertain as individuals are, on top.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or holds a level that the fit has not seen, or a
+        group is new and `unseen` does not say what to do.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import partialpool as pool
+    >>> table, truth = pool.simulate_groups(seed=1)
+    >>> posterior = pool.fit("y ~ 1 + (1|group)", table, seed=1)
+    >>> rows = pd.DataFrame({"group": ["g01", "a new one"]})
+    >>> new = pool.predict(posterior, rows, unseen="draw", seed=1)
+    >>> list(new.data_vars)
+    ['population', 'mean', 'outcome']
+    >>> sd = new["mean"].std(["chain", "draw"])
+    >>> bool(sd[0] < sd[1])
+    True
+    """
+    import xarray as xr
+    from formulae.environment import Environment
+
+    if unseen not in ("refuse", "draw"):
+        raise ValueError(f"unseen is {unseen!r}: choose 'refuse' or 'draw'.")
+    rng = np.random.default_rng(seed)
+    posterior = fit["posterior"].to_dataset()
+    terms = _terms_for(fit, rows, Environment.capture(1))
+    population = _population(posterior, terms, rows)
+    mean = population.copy()
+    groups = terms.group.terms.values() if terms.group else []
+    for name in dict.fromkeys(term.factor.name for term in groups):
+        mine = [term for term in groups if term.factor.name == name]
+        mean += _group_effects(posterior, mine, rows, unseen, rng)
+    noise = rng.standard_normal(mean.shape)
+    outcome = mean + noise * posterior["sigma"].to_numpy()[..., None]
+    dims = ("chain", "draw", "row")
+    return xr.Dataset(
+        {
+            "population": (dims, population),
+            "mean": (dims, mean),
+            "outcome": (dims, outcome),
+        },
+        coords={
+            "chain": posterior["chain"],
+            "draw": posterior["draw"],
+            "row": rows.index.to_numpy(),
+        },
+    )
+
+
+def _terms_for(fit, rows, environment):
+    if "recipe" not in fit.attrs:
+        raise ValueError(
+            "This fit does not come from pool.fit: for a model of Bambi use its own "
+            "predict."
+        )
+    description = parse(fit.attrs["formula"])
+    recipe = json.loads(fit.attrs["recipe"])
+    outcome = description.response.var_names
+    for name in sorted(description.var_names - outcome):
+        if name not in rows.columns:
+            raise ValueError(
+                f"The new rows have no column {name}, which the formula names."
+            )
+        if rows[name].isna().any():
+            raise ValueError(
+                f"{name} is missing in {int(rows[name].isna().sum())} of the new rows."
+            )
+        _refuse_new_levels(name, rows[name], recipe, description)
+    return evaluate(description, recipe, environment)
+
+
+def _refuse_new_levels(name, column, recipe, description):
+    common = set().union(*(term.var_names for term in description.common_terms))
+    common |= set().union(*(term.expr.var_names for term in description.group_terms))
+    known = recipe["levels"].get(name)
+    if known is None or name not in common:
+        return
+    new = sorted(set(column.astype(str)) - {str(level) for level in known})
+    if new:
+        raise ValueError(
+            f"{name} holds {', '.join(new[:5])}, which the fit has not seen; it knows "
+            f"{', '.join(str(level) for level in known[:20])}."
+        )
+
+
+def _population(posterior, terms, rows):
+    shape = posterior["sigma"].shape
+    total = np.zeros((*shape, len(rows)))
+    for name, term in (terms.common.terms if terms.common else {}).items():
+        if term.kind == "offset":
+            component = term.components[0]
+            total += np.asarray(component.call.args[0].eval(rows, component.env))
+            continue
+        columns = _columns(term, rows)
+        total += posterior[name].to_numpy().reshape(*shape, -1) @ columns.T
+    return total
+
+
+def _columns(term, rows):
+    return np.asarray(term.eval_new_data(rows), dtype=float).reshape(len(rows), -1)
+
+
+def _group_effects(posterior, terms, rows, unseen, rng):
+    factor = terms[0].factor
+    variables = [v for c in factor.components for v in sorted(c.var_names)]
+    labels = rows[variables].astype(str).agg(":".join, axis=1)
+    known = posterior[f"{factor.name}__factor_dim"].to_index()
+    place = known.get_indexer(labels)
+    new = labels[place < 0].unique()
+    if len(new) and unseen == "refuse":
+        raise ValueError(
+            f"{factor.name} holds {', '.join(new[:5])}, which the fit has not seen: say "
+            "unseen='draw' to draw their effects from the population of groups."
+        )
+    place[place < 0] = len(known) + np.searchsorted(np.sort(new), labels[place < 0])
+    columns = np.concatenate([_columns(term.expr, rows) for term in terms], axis=1)
+    seen = _stack(posterior, terms, "")
+    drawn = _draw_groups(posterior, terms, factor.name, len(new), rng)
+    effects = np.concatenate([seen, drawn], axis=2)[:, :, place]
+    return np.einsum("cdrk,rk->cdr", effects, columns)
+
+
+def _stack(posterior, terms, suffix):
+    """Effects of all terms of a factor, side by side on the last axis."""
+    parts = []
+    for term in terms:
+        values = posterior[term.name + suffix]
+        flat = values.ndim == (2 if suffix else 3)
+        parts.append(values.to_numpy()[..., None] if flat else values.to_numpy())
+    return np.concatenate(parts, axis=-1)
+
+
+def _draw_groups(posterior, terms, factor, count, rng):
+    sds = _stack(posterior, terms, "_sigma")
+    size = sds.shape[-1]
+    noise = rng.standard_normal((*sds.shape[:2], count, size))
+    correlation = np.broadcast_to(np.eye(size), (*sds.shape[:2], size, size)).copy()
+    if f"{factor}_correlation" in posterior:
+        pairs = posterior[f"{factor}_correlation"].to_numpy()
+        rows, columns = np.tril_indices(size, -1)
+        pairs = pairs.reshape(*sds.shape[:2], -1)
+        correlation[..., rows, columns] = correlation[..., columns, rows] = pairs
+        noise = noise @ np.linalg.cholesky(correlation).swapaxes(-1, -2)
+    return noise * sds[:, :, None]
