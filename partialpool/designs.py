@@ -44,6 +44,7 @@ class Multiplier:
     slopes: dict = field(default_factory=dict)
 
     def __mul__(self, other):
+        """Multiply row by row; within cells only one side may vary."""
         if self.slopes and other.slopes:
             raise FormulaError(
                 f"A term multiplies {' and '.join({**self.slopes, **other.slopes})}, "
@@ -355,8 +356,8 @@ def parse(formula):
         called = _callee(component)
         if called == "hsgp":
             raise FormulaError(
-                "hsgp() is a Gaussian process, which has no closed form here: use Bambi "
-                "for this model."
+                "hsgp() is a Gaussian process, which has no closed form here: use "
+                "Bambi for this model."
             )
         if called in REMEMBER_MORE:
             raise FormulaError(
@@ -382,16 +383,16 @@ def _response(description):
     called = _callee(component)
     if called in NOT_GAUSSIAN:
         raise FormulaError(
-            f"{component.name} is {NOT_GAUSSIAN[called]}, and only a Gaussian one has a "
-            "closed form: use Bambi for this model."
+            f"{component.name} is {NOT_GAUSSIAN[called]}, and only a Gaussian one has "
+            "a closed form: use Bambi for this model."
         )
     if called == "weighted":
         outcome, weight = (str(argument) for argument in component.call.args[:2])
         return outcome, weight
     if called is not None:
         raise FormulaError(
-            f"The outcome is written as {component.name}: make it a column of the table "
-            "and name that column."
+            f"The outcome is written as {component.name}: make it a column of the "
+            "table and name that column."
         )
     if component.reference is not None:
         raise FormulaError(
@@ -404,8 +405,8 @@ def _response(description):
 def _observe(table, description, outcome, weight):
     if not isinstance(table, pd.DataFrame):
         raise ValueError(
-            f"The data are a {type(table).__name__}: give a pandas table of rows, or of "
-            "cells as collapse() makes them from any engine."
+            f"The data are a {type(table).__name__}: give a pandas table of rows, or "
+            "of cells as collapse() makes them from any engine."
         )
     if len(table) == 0:
         raise ValueError("The table has no rows.")
@@ -434,8 +435,8 @@ def _observe(table, description, outcome, weight):
         weights = table[weight].to_numpy(float)
         if (weights < 0).any() or not weights.sum() > 0:
             raise ValueError(
-                f"The weights in {weight} hold negative numbers, or only zeros: a weight "
-                "says how often a row counts."
+                f"The weights in {weight} hold negative numbers, or only zeros: a "
+                "weight says how often a row counts."
             )
     return Observations(table, outcome, weights)
 
@@ -461,8 +462,8 @@ def _refuse_bad_values(column, must_be_numeric):
     if missing:
         raise ValueError(
             f"{name} is missing in {missing:,} of {len(column):,} rows (the first is "
-            f"row {column.isna().to_numpy().argmax()}): drop those rows or fill them in "
-            "before the fit."
+            f"row {column.isna().to_numpy().argmax()}): drop those rows or fill them "
+            "in before the fit."
         )
     if column.dtype.kind == "f" and not np.isfinite(column.to_numpy()).all():
         raise ValueError(
@@ -704,8 +705,8 @@ def _evaluate_numbers(component, table):
     value = value.reshape(len(table), -1)
     if not np.isfinite(value).all():
         raise ValueError(
-            f"{component.name} is not a finite number in every row: look for a log or a "
-            "division of 0."
+            f"{component.name} is not a finite number in every row: look for a log or "
+            "a division of 0."
         )
     return value
 
@@ -721,8 +722,8 @@ def _slope(component, table, name):
     straight = np.allclose(at[2] - at[1], at[1] - at[0], rtol=1e-9, atol=1e-12)
     if not (straight and np.allclose(slope, slope[:1], rtol=1e-9, atol=1e-12)):
         raise FormulaError(
-            f"{component.name} bends {name}, and cells hold sums of {name} itself: make "
-            f"{component.name} a column of its own before you collapse the table."
+            f"{component.name} bends {name}, and cells hold sums of {name} itself: "
+            f"make {component.name} a column of its own before you collapse the table."
         )
     return slope[0]
 

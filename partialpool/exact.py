@@ -400,8 +400,8 @@ def _group_effects(posterior, terms, rows, unseen, rng):
     new = labels[place < 0].unique()
     if len(new) and unseen == "refuse":
         raise ValueError(
-            f"{factor.name} holds {', '.join(new[:5])}, which the fit has not seen: say "
-            "unseen='draw' to draw their effects from the population of groups."
+            f"{factor.name} holds {', '.join(new[:5])}, which the fit has not seen: "
+            "say unseen='draw' to draw their effects from the population of groups."
         )
     place[place < 0] = len(known) + np.searchsorted(np.sort(new), labels[place < 0])
     columns = np.concatenate([_columns(term.expr, rows) for term in terms], axis=1)

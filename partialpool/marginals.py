@@ -73,7 +73,7 @@ class Marginal:
 
     def _prepare(self):
         gram = self.gram
-        groups, effects = gram.within.shape[:2]
+        effects = gram.within.shape[1]
         self._upper = np.triu_indices(effects)
         flat = gram.within[:, *self._upper]
         unique, place, counts = np.unique(
@@ -92,7 +92,7 @@ class Marginal:
         # C H C' is linear in H: one row for each number in H, summed over the groups
         # that share it.
         cross = self.gram.cross
-        side, groups, _ = cross.shape
+        side = len(cross)
         pairs = np.zeros((len(self._upper[0]), len(self._counts), side, side))
         order = np.argsort(self._place, kind="stable")
         ends = np.cumsum(self._counts.astype(int))

@@ -1,6 +1,7 @@
-"""Priors of a multilevel model: Bambi's defaults, and what a user puts in their place."""
+"""Priors of a multilevel model: Bambi's defaults, or what a user puts in place."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -35,6 +36,7 @@ class Prior:
         self.args = args
 
     def __repr__(self):
+        """Show the call that makes this prior."""
         args = "".join(f", {name}={value!r}" for name, value in self.args.items())
         return f"Prior({self.name!r}{args})"
 
@@ -207,12 +209,8 @@ def _spread_density(name, prior, columns):
             f"The prior of {name} is {getattr(prior, 'name', prior)!r}: choose from "
             f"{', '.join(SPREADS)}."
         )
-    density = SPREADS[prior.name]
     args = {key: np.broadcast_to(value, columns) for key, value in prior.args.items()}
-    # One function a column; `density` and its arguments are bound now.
     return [
-        lambda s, args={key: value[i] for key, value in args.items()}: density(
-            s, **args
-        )
+        partial(SPREADS[prior.name], **{key: value[i] for key, value in args.items()})
         for i in range(columns)
     ]
