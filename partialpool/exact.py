@@ -6,7 +6,8 @@ import warnings
 import numpy as np
 
 from partialpool import importance
-from partialpool.designs import FormulaError, evaluate, parse, read_design
+from partialpool.designs import read_design
+from partialpool.formulas import FormulaError, evaluate, parse
 from partialpool.grams import gram
 from partialpool.marginals import Marginal
 from partialpool.priors import Prior, choose_priors
