@@ -9,7 +9,7 @@ from scipy.linalg import lapack
 # (200 MB); beyond it they are made anew for each evaluation.
 LARGEST_PAIRS = 25_000_000
 # Numbers in one batch of matrices, chosen to stay in a processor's cache.
-BATCH = 300_000
+BATCH = 100_000
 
 
 @dataclass
@@ -85,23 +85,25 @@ class Marginal:
         self._unique[:, *self._upper] = unique
         self._unique[:, *self._upper[::-1]] = unique
         side = len(gram.dense)
-        pairs = len(self._upper[0]) * len(unique) * side**2
+        # A symmetric matrix is half as much work by its lower triangle.
+        self._lower = np.tril_indices(side)
+        pairs = len(self._upper[0]) * len(unique) * len(self._lower[0])
         self._pairs = self._pair_products() if pairs <= LARGEST_PAIRS else None
 
     def _pair_products(self):
         # C H C' is linear in H: one row for each number in H, summed over the groups
         # that share it.
         cross = self.gram.cross
-        side = len(cross)
-        pairs = np.zeros((len(self._upper[0]), len(self._counts), side, side))
+        pairs = np.zeros((len(self._upper[0]), len(self._counts), len(self._lower[0])))
         order = np.argsort(self._place, kind="stable")
         ends = np.cumsum(self._counts.astype(int))
         for k, (a, b) in enumerate(zip(*self._upper, strict=True)):
             for u, end in enumerate(ends):
                 mine = order[end - int(self._counts[u]) : end]
                 product = cross[:, mine, a] @ cross[:, mine, b].T
-                pairs[k, u] = product if a == b else product + product.T
-        return pairs.reshape(-1, side * side)
+                product = product if a == b else product + product.T
+                pairs[k, u] = product[self._lower]
+        return pairs.reshape(-1, len(self._lower[0]))
 
     def start(self):
         """A point to look for the mode from: shape (size,)."""
@@ -235,16 +237,21 @@ class Marginal:
         gram = self.gram
         side = len(gram.dense)
         sigma2 = np.exp(2 * theta[:, 0])
-        matrix = np.broadcast_to(gram.dense, (len(theta), side, side)).copy()
-        self._add_common_priors(matrix, sigma2)
+        # Only the lower triangle is read.
+        matrix = np.zeros((len(theta), side, side))
+        triangle = gram.dense[self._lower]
         log_det = np.zeros(len(theta))
-        for i, spread in enumerate(self.spreads):
+        if gram.largest is not None:
+            spread = self.spreads[gram.largest]
             precision = self._scaled_precision(theta, spread, sigma2)
-            if i == gram.largest:
-                inverse, log_det = self._within_inverse(precision)
-                matrix -= self._eliminated(inverse)
-            else:
+            inverse, log_det = self._within_inverse(precision)
+            triangle = triangle - self._eliminated(inverse)
+        matrix[:, *self._lower] = triangle
+        for i, spread in enumerate(self.spreads):
+            if i != gram.largest:
+                precision = self._scaled_precision(theta, spread, sigma2)
                 self._add_precision(matrix, precision, gram.slices[i], spread)
+        self._add_common_priors(matrix, sigma2)
         return np.linalg.cholesky(matrix), log_det
 
     def _add_common_priors(self, matrix, sigma2):
@@ -252,7 +259,6 @@ class Marginal:
         i = np.arange(self.gram.common)
         matrix[:, i, i] += sigma2[:, None] * precision
         matrix[:, -1, : self.gram.common] += sigma2[:, None] * precision * mean
-        matrix[:, : self.gram.common, -1] += sigma2[:, None] * precision * mean
         matrix[:, -1, -1] += sigma2 * (precision * mean**2).sum()
 
     def _scaled_precision(self, theta, spread, sigma2):
@@ -282,17 +288,17 @@ class Marginal:
         return np.linalg.inv(total), log_det
 
     def _eliminated(self, inverse):
-        side = len(self.gram.dense)
+        """Lower triangles of what the largest factor takes away: (m, numbers)."""
         if self._pairs is not None:
             upper = inverse[:, :, *self._upper].transpose(0, 2, 1)
-            flat = upper.reshape(len(inverse), -1) @ self._pairs
-            return flat.reshape(-1, side, side)
+            return upper.reshape(len(inverse), -1) @ self._pairs
         cross = self.gram.cross
+        side = len(cross)
         flat = cross.reshape(side, -1)
-        product = np.empty((len(inverse), side, side))
+        product = np.empty((len(inverse), len(self._lower[0])))
         for k, one in enumerate(inverse):
             weighted = np.einsum("sge,gef->sgf", cross, one[self._place])
-            product[k] = weighted.reshape(side, -1) @ flat.T
+            product[k] = (weighted.reshape(side, -1) @ flat.T)[self._lower]
         return product
 
     def draw(self, theta, rng):
@@ -321,7 +327,9 @@ class Marginal:
 
     def _draw(self, theta, rng):
         sigma = np.exp(theta[:, 0])
-        factor, _ = self._factorise(theta)
+        # Copies of one vector stand next to each other and share their factor.
+        new = np.r_[True, (theta[1:] != theta[:-1]).any(1)]
+        factor = self._factorise(theta[new])[0][np.cumsum(new) - 1]
         noise = rng.standard_normal((len(theta), self.columns)) * sigma[:, None]
         right = factor[:, -1, :-1] + noise
         dense = np.empty_like(right)
