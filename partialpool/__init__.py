@@ -9,6 +9,7 @@ PyMC, ArviZ and Matplotlib are imported only by the functions that need them,
 so that importing the package itself is quick.
 """
 
+from partialpool.cells import RowsDropped, collapse
 from partialpool.checks import SamplingError, check_sampling, use_reproducible_sampling
 from partialpool.columns import ColumnsError, check_columns
 from partialpool.data import (
@@ -24,6 +25,13 @@ from partialpool.exact import (
     fit,
     predict,
 )
+from partialpool.graduates import (
+    GraduateTruth,
+    compare_with_published,
+    load_published_earnings,
+    simulate_graduates,
+    write_graduates,
+)
 from partialpool.plots import (
     LOOKS,
     plot_extremes,
@@ -37,21 +45,33 @@ from partialpool.verdicts import Verdict, record_verdict
 __all__ = [
     "LOOKS",
     "ColumnsError",
+    "FormulaError",
+    "GraduateTruth",
+    "Prior",
+    "RowsDropped",
     "SamplingError",
+    "SlowerMethodWarning",
     "Verdict",
     "check_columns",
     "check_sampling",
+    "collapse",
+    "compare_with_published",
     "coverage",
     "distinct_reports",
+    "fit",
     "interval_score",
+    "load_published_earnings",
     "load_scorecard",
     "load_wage_panel",
     "plot_extremes",
     "plot_poolings",
+    "predict",
     "record_verdict",
     "rmse",
     "show_legend",
+    "simulate_graduates",
     "simulate_groups",
     "use_reproducible_sampling",
     "use_style",
+    "write_graduates",
 ]
