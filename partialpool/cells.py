@@ -413,7 +413,7 @@ def _name_by_role(frame, schema, names):
     for role, name in names.items():
         column, kind = nw.col(name), schema[name]
         if role.startswith("key"):
-            column = _as_key(column, kind, frame.implementation.is_pandas_like())
+            column = _as_key(column, kind)
         elif _is_text(kind):
             column = column.cast(nw.String).str.strip_chars()
         else:
@@ -422,10 +422,7 @@ def _name_by_role(frame, schema, names):
     return frame.select(*columns)
 
 
-def _as_key(column, kind, in_pandas):
-    if kind == nw.Categorical and not in_pandas:
-        # The parts of an arrow table may each number their categories differently.
-        return column.cast(nw.String)
+def _as_key(column, kind):
     if kind in (nw.Int128, nw.UInt128):
         return column.cast(nw.Int64)
     return column.cast(nw.Float64) if kind.is_decimal() else column
@@ -501,11 +498,7 @@ def _drop_missing(frame, names, dropped):
     )
     counts = _count(frame, names, complete=complete)
     dropped["rows"] += counts["rows"] - counts["complete"]
-    dropped["missing"] = {
-        name: counts[f"missing {role}"]
-        for role, name in names.items()
-        if counts[f"missing {role}"]
-    }
+    dropped["missing"] = _pick_missing(counts, names)
     return frame.filter(complete)
 
 
@@ -527,6 +520,11 @@ def _count(frame, names, **conditions):
     ]
     row = _collect(frame.select(nw.len().alias("rows"), *counts)).iloc[0]
     return {label: int(count) for label, count in row.items()}
+
+
+def _pick_missing(counts, names):
+    lacking = {name: counts[f"missing {role}"] for role, name in names.items()}
+    return {name: rows for name, rows in lacking.items() if rows}
 
 
 def _describe(dropped, rows, outcome):
@@ -638,12 +636,7 @@ def _empty_fault(dropped, outcome):
 
 
 def _missing_fault(counts, names):
-    lacking = {
-        name: counts[f"missing {role}"]
-        for role, name in names.items()
-        if counts[f"missing {role}"]
-    }
-    if lacking:
+    if lacking := _pick_missing(counts, names):
         parts = [f"column {name!r} in {_rows(rows)}" for name, rows in lacking.items()]
         return (
             f"A value is missing in {' and in '.join(parts)} of {counts['rows']:,}: "

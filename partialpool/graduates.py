@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import erfcx, expit, logit, ndtr, ndtri
+import scipy
 
 QUARTILES = {"lower_quartile": 0.25, "median": 0.5, "upper_quartile": 0.75}
 SEXES = ["female", "male"]
@@ -254,7 +254,7 @@ class GraduateTruth:
         location, lower, upper = self._distribution(rows)
         # Mean of s(z) over its upper half: an integral with a closed form.
         c = 2 / self.tail**2
-        half = 1 + np.sqrt(c * np.pi) / 2 * erfcx(1 / np.sqrt(c))
+        half = 1 + np.sqrt(c * np.pi) / 2 * scipy.special.erfcx(1 / np.sqrt(c))
         mean = location + (upper - lower) * half / np.sqrt(2 * np.pi)
         return pd.Series(mean, index=rows.index)
 
@@ -283,7 +283,7 @@ class GraduateTruth:
                 f"probability is {probability}: give a number above 0 and below 1."
             )
         location, lower, upper = self._distribution(rows)
-        z = ndtri(probability)
+        z = scipy.special.ndtri(probability)
         scale = lower if z < 0 else upper
         log_earnings = location + scale * _stretch(z, self.tail)
         return pd.Series(np.exp(log_earnings), index=rows.index)
@@ -320,7 +320,7 @@ class GraduateTruth:
         codes = self._codes(rows)
         cell = self._cells(codes, ["employed_logit"])[0]
         odds = cell + self.providers["employment"].to_numpy()[codes["provider"]]
-        return pd.Series(expit(odds), index=rows.index)
+        return pd.Series(scipy.special.expit(odds), index=rows.index)
 
     def _distribution(self, rows):
         codes = self._codes(rows)
@@ -393,7 +393,7 @@ def _share_below(log_gap, lower, upper, tail):
     stretched = log_gap / np.where(log_gap < 0, lower, upper)
     # The inverse of _stretch: a quadratic in z squared.
     root = np.sqrt(1 + (2 * stretched / tail) ** 2)
-    return ndtr(np.sign(stretched) * tail * np.sqrt((root - 1) / 2))
+    return scipy.special.ndtr(np.sign(stretched) * tail * np.sqrt((root - 1) / 2))
 
 
 # Drawing a truth --------------------------------------------------------------
@@ -511,7 +511,7 @@ def _draw_offers(subjects, providers, size, rng):
     subjects["providers"] = offered.sum(axis=1)
     # Published cells of a subject have nearly exponential sizes.
     rank = 0.6 * size + 0.8 * rng.normal(size=offered.shape)
-    weight = -np.log(ndtr(-rank)) * offered
+    weight = -np.log(scipy.special.ndtr(-rank)) * offered
     weight *= subjects[["share"]].to_numpy() / weight.sum(axis=1, keepdims=True)
     subject, provider = np.nonzero(offered)
     return pd.DataFrame(
@@ -543,8 +543,8 @@ def _attainment_shares(cells, providers, published):
     level = shift.reindex(cells["subject"]).to_numpy()
     level = level + providers["selectivity"].reindex(cells["provider"]).to_numpy()
     spread = np.sqrt(1 + SUBJECT_ATTAINMENT_SD**2 + SELECTIVITY_SD**2)
-    cuts = spread * ndtri(ATTAINMENT["share"].cumsum().to_numpy()[:-1])
-    below = ndtr(cuts - level[:, None])
+    cuts = spread * scipy.special.ndtri(ATTAINMENT["share"].cumsum().to_numpy()[:-1])
+    below = scipy.special.ndtr(cuts - level[:, None])
     below = np.pad(below, ((0, 0), (1, 1)), constant_values=((0, 0), (0, 1)))
     bands = ATTAINMENT.index.rename("prior_attainment")
     return pd.DataFrame(np.diff(below, axis=1), columns=bands)
@@ -601,7 +601,7 @@ def _published_shares(published, female):
             "location": np.log(by_sex["median"]),
             "scale_lower": np.log(by_sex["median"] / by_sex["lower_quartile"]),
             "scale_upper": np.log(by_sex["upper_quartile"] / by_sex["median"]),
-            "employed_logit": logit(employed),
+            "employed_logit": scipy.special.logit(employed),
             "paid": (with_earnings / employed).clip(upper=1),
         }
     )
@@ -625,11 +625,13 @@ def _calibrate(truth, published):
     share = share / share.sum(axis=1, keepdims=True)
     employment = truth.providers["employment"].to_numpy()
 
-    target = expit(earnings["employed_logit"].to_numpy())
+    target = scipy.special.expit(earnings["employed_logit"].to_numpy())
     log_odds = _solve_log_odds(target.reshape(shape), share, employment)
     earnings["employed_logit"] = log_odds.ravel()
 
-    employed = expit(log_odds[..., None] + employment) * share[:, None, None, :]
+    employed = (
+        scipy.special.expit(log_odds[..., None] + employment) * share[:, None, None, :]
+    )
     weights = np.empty((*shape, len(GRID)))
     for place, widening in enumerate(truth.widening):
         offsets = _offsets_on_grid(truth, widening)
@@ -658,9 +660,9 @@ def _targets(published):
 
 
 def _solve_log_odds(target, share, employment):
-    log_odds = logit(target)
+    log_odds = scipy.special.logit(target)
     for _ in range(20):
-        each = expit(log_odds[..., None] + employment)
+        each = scipy.special.expit(log_odds[..., None] + employment)
         gap = np.einsum("sxyp,sp->sxy", each, share) - target
         slope = np.einsum("sxyp,sp->sxy", each * (1 - each), share)
         log_odds = log_odds - gap / slope
@@ -708,7 +710,7 @@ def _combinations(truth):
 
 def _solve_scales(targets, weights, women, tail):
     """Location and two scales for each subject, sex and year, by least squares."""
-    narrow = np.log(0.9 / _stretch(ndtri(0.75), tail))
+    narrow = np.log(0.9 / _stretch(scipy.special.ndtri(0.75), tail))
     scales = np.log(np.diff(targets[:, :2], axis=-1)) + narrow
     location = targets[:, :2, :, 1] - weights @ GRID
     least = np.full((*location.shape, 3), -np.inf)
@@ -956,14 +958,14 @@ class _Sampler:
             for name in truth.earnings
         }
         effect = truth.providers["employment"].to_numpy()[cells["provider"]]
-        employed = expit(each["employed_logit"] + effect[:, None, None])
+        employed = scipy.special.expit(each["employed_logit"] + effect[:, None, None])
         self.location = table(each["location"]).astype(np.float32)
         # Lower and upper side by side: the sign of z picks one.
         scales = [table(each[f"scale_{side}"]) for side in ("lower", "upper")]
         self.scale = np.stack(scales, axis=2).reshape(len(at), -1).astype(np.float32)
-        self.employed_below = ndtri(table(employed)).astype(np.float32)
+        self.employed_below = scipy.special.ndtri(table(employed)).astype(np.float32)
         paid = table(employed * each["paid"])
-        self.paid_below = ndtri(paid).astype(np.float32)
+        self.paid_below = scipy.special.ndtri(paid).astype(np.float32)
         chosen = truth.persistence.to_numpy()[np.ix_(at, at)]
         self.mixing = np.linalg.cholesky(chosen).T.astype(np.float32)
 

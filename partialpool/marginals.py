@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
+import scipy
 
 # Products of pairs of columns are kept for each group up to this many numbers
 # (200 MB); beyond it they are made anew for each evaluation.
@@ -170,6 +170,8 @@ class Marginal:
                     theta[:, spread.correlations], spread
                 )
         far = (np.abs(theta) > 300).any(1)
+        for spread in self.spreads:
+            far |= (np.abs(theta[:, spread.correlations]) > 50).any(1)
         return np.where(far | np.isnan(total), -np.inf, total)
 
     def _log_correlation_prior(self, z, spread):
@@ -194,15 +196,16 @@ class Marginal:
         if spread.correlations.start == spread.correlations.stop:
             factor[:, np.arange(spread.effects), np.arange(spread.effects)] = sds
             return factor
-        partial = np.tanh(theta[:, spread.correlations])
+        z = theta[:, spread.correlations]
         k = 0
         for i in range(spread.effects):
             rest = np.ones(len(theta))
             for j in range(i):
-                factor[:, i, j] = partial[:, k] * np.sqrt(rest)
-                rest = rest * (1 - partial[:, k] ** 2)
+                factor[:, i, j] = np.tanh(z[:, k]) * rest
+                # The root of 1 - tanh², with all its digits where that is small.
+                rest = rest / np.cosh(z[:, k])
                 k += 1
-            factor[:, i, i] = np.sqrt(rest)
+            factor[:, i, i] = rest
         return factor * sds[:, :, None]
 
     def _log_likelihood(self, theta):
@@ -335,7 +338,9 @@ class Marginal:
         dense = np.empty_like(right)
         for k, lower in enumerate(factor):
             # LAPACK reads by columns, so that a lower factor looks like an upper one.
-            dense[k], _ = lapack.dtrtrs(lower[:-1, :-1].T, right[k], lower=0)
+            dense[k], _ = scipy.linalg.lapack.dtrtrs(
+                lower[:-1, :-1].T, right[k], lower=0
+            )
         if self.gram.largest is None:
             return dense, np.zeros((len(theta), 0, 0))
         return dense, self._draw_largest(theta, dense, sigma, rng)
