@@ -5,9 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-# Products of pairs of columns are kept for each group up to this many numbers
-# (200 MB); beyond it they are made anew for each evaluation.
+# Products of pairs of columns are kept for each group up to this many numbers (300
+# MB); beyond it they are made anew for each evaluation. With a smaller share than
+# SPARSE of them not 0 they are kept as a sparse matrix; they are made in chunks.
 LARGEST_PAIRS = 25_000_000
+SPARSE = 0.2
+CHUNK = 4_000_000
 # Numbers in one batch of matrices, chosen to stay in a processor's cache.
 BATCH = 100_000
 
@@ -87,23 +90,40 @@ class Marginal:
         side = len(gram.dense)
         # A symmetric matrix is half as much work by its lower triangle.
         self._lower = np.tril_indices(side)
-        pairs = len(self._upper[0]) * len(unique) * len(self._lower[0])
-        self._pairs = self._pair_products() if pairs <= LARGEST_PAIRS else None
+        self._pairs = self._pair_products()
 
     def _pair_products(self):
         # C H C' is linear in H: one row for each number in H, summed over the groups
-        # that share it.
-        cross = self.gram.cross
-        pairs = np.zeros((len(self._upper[0]), len(self._counts), len(self._lower[0])))
-        order = np.argsort(self._place, kind="stable")
-        ends = np.cumsum(self._counts.astype(int))
-        for k, (a, b) in enumerate(zip(*self._upper, strict=True)):
-            for u, end in enumerate(ends):
-                mine = order[end - int(self._counts[u]) : end]
-                product = cross[:, mine, a] @ cross[:, mine, b].T
-                product = product if a == b else product + product.T
-                pairs[k, u] = product[self._lower]
-        return pairs.reshape(-1, len(self._lower[0]))
+        # that share it. Where groups are nested most products are 0.
+        from scipy import sparse
+
+        cross, kinds = self.gram.cross, len(self._counts)
+        step = max(1, CHUNK // len(self._lower[0]))
+        rows = []
+        for a, b in zip(*self._upper, strict=True):
+            total = sparse.csr_array((kinds, len(self._lower[0])))
+            for i in range(0, cross.shape[1], step):
+                products = sparse.csr_array(self._products(slice(i, i + step), a, b))
+                place = self._place[i : i + step]
+                ones = np.ones(len(place))
+                sharing = (ones, (place, np.arange(len(place))))
+                sums = sparse.csr_array(sharing, shape=(kinds, len(place)))
+                total = total + sums @ products
+                if total.nnz > LARGEST_PAIRS:
+                    return None
+            rows.append(total)
+        pairs = sparse.vstack(rows, format="csr")
+        dense = pairs.nnz > SPARSE * pairs.shape[0] * pairs.shape[1]
+        return pairs.toarray() if dense else pairs
+
+    def _products(self, groups, a, b):
+        """Products of each pair of columns, for some groups: (groups, numbers)."""
+        cross = self.gram.cross[:, groups]
+        i, j = self._lower
+        product = cross[i, :, a] * cross[j, :, b]
+        if a != b:
+            product += cross[j, :, a] * cross[i, :, b]
+        return product.T
 
     def start(self):
         """A point to look for the mode from: shape (size,)."""
