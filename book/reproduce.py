@@ -47,10 +47,13 @@ def first_difference(one, other):
 
 
 def _shown(cell):
-    """List the outputs of a cell that are on its page.
+    """List the outputs of a cell that are on its page and must not change.
 
-    The stream of messages is not: PyMC writes there how long it sampled.
+    The stream of messages is not on it: PyMC writes there how long it sampled. A
+    cell tagged ``timing`` shows seconds, which differ from run to run.
     """
+    if "timing" in cell.metadata.get("tags", []):
+        return []
     outputs = cell.get("outputs", [])
     return [output for output in outputs if output.get("name") != "stderr"]
 

@@ -60,7 +60,7 @@ def fingerprint(root=ROOT):
     """Hash everything that the chapters' results depend on, but the chapters."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     digest = hashlib.sha256(repr((python, sorted(KERNEL_SETTINGS.items()))).encode())
-    for path in [*_package_files(root), root / "requirements.txt"]:
+    for path in [*_package_files(root), *_measured(root), root / "requirements.txt"]:
         content = path.read_bytes()
         name = path.relative_to(root).as_posix()
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
@@ -72,6 +72,11 @@ def _package_files(root):
     inside = (root / "partialpool").rglob("*")
     files = (path for path in inside if path.is_file() and path.suffix != ".pyc")
     return sorted(path for path in files if not path.name.startswith("."))
+
+
+def _measured(root):
+    """List the results of the benchmarks, which two chapters read."""
+    return sorted((root / "benchmarks" / "results").glob("*.json"))
 
 
 def cache_path(root=ROOT):
