@@ -285,6 +285,28 @@ def test_reproduce_names_the_first_difference(book):
     assert "cold and warm: chapter two, cell 4 (id two-4): text, line 1" in printed
 
 
+def test_reproduce_looks_away_from_cells_that_show_seconds():
+    from nbformat.v4 import new_code_cell, new_output
+
+    from reproduce import _shown
+
+    outputs = [new_output("stream", text="0.1 s")]
+    timing = new_code_cell("…", outputs=outputs, metadata={"tags": ["timing"]})
+    assert _shown(timing) == []
+    assert _shown(new_code_cell("…", outputs=outputs)) == outputs
+
+
+def test_chapters_run_again_when_a_benchmark_was_measured_again(tmp_path):
+    from execution import fingerprint
+
+    (tmp_path / "requirements.txt").write_text("")
+    before = fingerprint(tmp_path)
+    results = tmp_path / "benchmarks" / "results"
+    results.mkdir(parents=True)
+    (results / "race.json").write_text("{}")
+    assert fingerprint(tmp_path) != before
+
+
 def test_a_kernel_that_does_not_start_gets_a_second_try(monkeypatch, capsys):
     monkeypatch.syspath_prepend(ROOT / "book")
     import chapters
