@@ -20,6 +20,7 @@ import numpy as np
 import pymc as pm
 from nuts_references import check, summarise, write
 from scipy import sparse
+
 from shapes import Shape, crossed
 
 

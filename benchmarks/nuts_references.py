@@ -22,6 +22,7 @@ import bambi as bmb
 import numpy as np
 import pandas as pd
 import pymc as pm
+
 from shapes import SHAPES
 
 REFERENCES = Path(__file__).parent / "references"

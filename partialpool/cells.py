@@ -106,15 +106,11 @@ def collapse(
     Notes
     -----
     The cells are the sufficient statistics of the normal and the binomial
-    likelihood [1]_. The engine's own mean and population variance are used, as
+    likelihood (Gelman and others, 2013, *Bayesian Data Analysis*, sections 2.4, 3.2
+    and 14.2). The engine's own mean and population variance are used, as
     they lose no digits when the spread is small beside the mean: the relative
     error of ``ss`` is below 1e-12 for 30,000 ± 15. An engine that adds in
     several threads rounds the last digit differently from run to run.
-
-    References
-    ----------
-    .. [1] Gelman, A. et al. (2013). Bayesian Data Analysis, third edition,
-       sections 2.4, 3.2 and 14.2. CRC Press.
 
     Examples
     --------

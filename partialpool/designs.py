@@ -6,8 +6,21 @@ from functools import reduce
 
 import numpy as np
 
-from partialpool.formulas import FormulaError, evaluate, parse, recipe_for, response
-from partialpool.observations import Multiplier, Observations, observe
+from partialpool.formulas import (
+    FormulaError,
+    columns_of,
+    evaluate,
+    factor_columns,
+    parse,
+    recipe_for,
+    response,
+)
+from partialpool.observations import (
+    Multiplier,
+    Observations,
+    observe,
+    refuse_no_table,
+)
 
 
 @dataclass
@@ -95,9 +108,11 @@ class Design:
     formula : str
     observations : Observations
     outcome_mean, outcome_sd : float
-        Over all rows; the standard deviation divides by their number.
+        Over all rows, as Bambi scales its priors by them; the standard deviation
+        divides by their number.
     shift : float
-        What was taken from the outcome: its mean where there is an intercept.
+        What was taken from the outcome, besides its offset: its mean where there is
+        an intercept.
     common : list of Term
     factors : list of Factor
     recipe : dict
@@ -140,13 +155,32 @@ def read_design(formula, table, environment):
     """
     description = parse(formula)
     outcome, weight = response(description)
-    observations = observe(table, outcome, weight, description.var_names)
-    recipe = recipe_for(description, observations)
+    refuse_no_table(table)
+    held = {str(name).removeprefix("mean_") for name in table.columns}
+    columns = columns_of(description, held | set(table.columns), environment)
+    observations = observe(table, outcome, weight, columns)
+    recipe = recipe_for(description, observations, columns, environment)
     built = evaluate(description, recipe, environment)
     terms = list(built.common.terms.values()) if built.common else []
-    offsets = [term for term in terms if term.kind == "offset"]
-    for term in offsets:
-        observations.y.value = observations.y.value - _offset(term, observations)
+    scale = _outcome_moments(observations)
+    if weight is not None:
+        # Bambi 0.21 scales its priors by outcomes and weights thrown together.
+        scale = _moments_with_weights(observations)
+    for term in terms:
+        if term.kind == "offset":
+            observations.y.value = observations.y.value - _offset(term, observations)
+    common = [_term(t.name, t, observations) for t in terms if t.kind != "offset"]
+    factors = _factors(built.group, observations)
+    # The grand mean carries no information on the groups, only digits to lose; an
+    # intercept takes it up.
+    y, shift = observations.y.value, 0.0
+    if any(term.is_intercept for term in common):
+        shift = float(np.average(y, weights=observations.count))
+    observations.y.value = y - shift
+    return Design(formula, observations, *scale, shift, common, factors, recipe)
+
+
+def _outcome_moments(observations):
     y = observations.y.value
     mean = float(np.average(y, weights=observations.count))
     variance = np.average((y - mean) ** 2, weights=observations.count)
@@ -154,16 +188,15 @@ def read_design(formula, table, environment):
         variance += observations.ss.sum() / observations.rows
     if not variance > 0:
         raise ValueError(
-            f"Every value of {outcome} is the same: there is nothing to model."
+            f"Every value of {observations.outcome} is the same: there is nothing to "
+            "model."
         )
-    common = [_term(t.name, t, observations) for t in terms if t.kind != "offset"]
-    factors = _factors(built.group, observations)
-    # The grand mean carries no information on the groups, only digits to lose; an
-    # intercept takes it up.
-    shift = mean if any(term.is_intercept for term in common) else 0.0
-    observations.y.value = y - shift
-    sd = float(np.sqrt(variance))
-    return Design(formula, observations, mean, sd, shift, common, factors, recipe)
+    return mean, float(np.sqrt(variance))
+
+
+def _moments_with_weights(observations):
+    both = np.concatenate([observations.y.value, observations.weights])
+    return float(both.mean()), float(both.std())
 
 
 def _factors(group, observations):
@@ -176,11 +209,7 @@ def _factors(group, observations):
 
 
 def _factor(name, terms, observations):
-    variables = [
-        variable
-        for component in terms[0].factor.components
-        for variable in sorted(component.var_names)
-    ]
+    variables = factor_columns(terms[0].factor)
     codes, combinations = observations.codes(variables)
     columns = [combinations[variable].astype(str) for variable in variables]
     levels = reduce(lambda a, b: a + ":" + b, columns).tolist()
@@ -241,9 +270,10 @@ def blocks_of(term, observations):
     encoded = [c for c in term.components if c.kind == "categoric"]
     codes, choices = None, {}
     if encoded:
-        variables = sorted(set().union(*(c.var_names for c in encoded)))
+        named = set().union(*(c.var_names for c in encoded))
+        variables = sorted(named & set(observations.table.columns))
         codes, combinations = observations.codes(variables)
-        choices = {c.name: _encode(c, combinations) for c in encoded}
+        choices = {c.name: _row_by_row(c, combinations) for c in encoded}
     numbers = {
         c.name: _multipliers(c, observations)
         for c in term.components
@@ -278,11 +308,6 @@ def _blocks(term, codes, choices, numbers):
     return blocks
 
 
-def _encode(component, combinations):
-    values = np.asarray(component.eval_new_data(combinations), dtype=float)
-    return values.reshape(len(combinations), -1)
-
-
 def _multipliers(component, observations):
     table = observations.table
     value = _evaluate_numbers(component, table)
@@ -294,11 +319,34 @@ def _multipliers(component, observations):
     ]
 
 
-def _evaluate_numbers(component, table):
+def _evaluate(component, table):
     value = np.asarray(component.eval_new_data(table), dtype=float)
     if value.ndim == 0:
         value = np.broadcast_to(value, len(table))
-    value = value.reshape(len(table), -1)
+    return value.reshape(len(table), -1)
+
+
+def _row_by_row(component, table):
+    """Evaluate, and refuse what depends on more than the row that it stands in."""
+    part = table.iloc[: min((len(table) + 1) // 2, 1000)]
+    try:
+        value = _evaluate(component, table)
+        alone = _evaluate(component, part)
+    except ValueError:
+        alone = None
+    same = alone is not None and np.allclose(
+        alone, value[: len(part)], rtol=1e-12, atol=0, equal_nan=True
+    )
+    if not same:
+        raise FormulaError(
+            f"{component.name} depends on the whole column, not on each row by itself: "
+            "make it a column of its own and name that column."
+        )
+    return value
+
+
+def _evaluate_numbers(component, table):
+    value = _row_by_row(component, table)
     if not np.isfinite(value).all():
         raise ValueError(
             f"{component.name} is not a finite number in every row: look for a log or "

@@ -4,10 +4,11 @@ import json
 import warnings
 
 import numpy as np
+import pandas as pd
 
 from partialpool import importance
 from partialpool.designs import read_design
-from partialpool.formulas import FormulaError, evaluate, parse
+from partialpool.formulas import FormulaError, evaluate, factor_columns, parse
 from partialpool.grams import gram
 from partialpool.marginals import Marginal
 from partialpool.priors import Prior, choose_priors
@@ -97,7 +98,8 @@ def fit(
     matrix), long known; see Searle, Casella and McCulloch (1992), *Variance
     Components*, for the closed forms and :class:`partialpool.marginals.Marginal`
     for the way they are computed. "Exact" means that the only error is that of
-    a finite number of draws, as in MCMC.
+    a finite number of draws, as in MCMC. The posterior of the standard
+    deviations is taken to have one mode.
 
     Examples
     --------
@@ -149,8 +151,9 @@ def _sample(marginal, draws, rng):
         ) from None
     if sample.method != "importance":
         warnings.warn(
-            f"The importance weights were uneven (Pareto k {sample.pareto_k:.2f}): the "
-            "draws come from Metropolis chains, as exact but slower.",
+            "The importance weights were too uneven, as they can be with few groups "
+            "and many standard deviations: the draws come from Metropolis chains, as "
+            "exact but slower.",
             SlowerMethodWarning,
             stacklevel=3,
         )
@@ -345,10 +348,14 @@ def _terms_for(fit, rows, environment):
             "This fit does not come from pool.fit: for a model of Bambi use its own "
             "predict."
         )
+    if not isinstance(rows, pd.DataFrame) or len(rows) == 0:
+        raise ValueError(
+            f"The new rows are a {type(rows).__name__} of {len(rows)}: give a pandas "
+            "table of at least one row."
+        )
     description = parse(fit.attrs["formula"])
     recipe = json.loads(fit.attrs["recipe"])
-    outcome = description.response.var_names
-    for name in sorted(description.var_names - outcome):
+    for name in recipe["columns"]:
         if name not in rows.columns:
             raise ValueError(
                 f"The new rows have no column {name}, which the formula names."
@@ -394,8 +401,7 @@ def _columns(term, rows):
 
 def _group_effects(posterior, terms, rows, unseen, rng):
     factor = terms[0].factor
-    variables = [v for c in factor.components for v in sorted(c.var_names)]
-    labels = rows[variables].astype(str).agg(":".join, axis=1)
+    labels = rows[factor_columns(factor)].astype(str).agg(":".join, axis=1)
     known = posterior[f"{factor.name}__factor_dim"].to_index()
     place = known.get_indexer(labels)
     new = labels[place < 0].unique()

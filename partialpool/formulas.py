@@ -1,5 +1,7 @@
 """What a formula says: its parts, and how its categories are encoded."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
 
@@ -43,25 +45,70 @@ def parse(formula):
             f"The formula '{formula}' has no outcome: write it to the left of a ~, as "
             "in 'y ~ x + (1|group)'."
         )
-    for component in _components(description):
-        called = _callee(component)
-        if called == "hsgp":
+    for call in _all_calls(description):
+        if call.callee == "hsgp":
             raise FormulaError(
                 "hsgp() is a Gaussian process, which has no closed form here: use "
                 "Bambi for this model."
             )
-        if called in REMEMBER_MORE:
+        if call.callee in REMEMBER_MORE:
             raise FormulaError(
-                f"{called}() makes columns from the whole table, which cells do not "
-                "hold: make those columns first and name them in the formula."
+                f"{call.callee}() makes columns from the whole table, which cells do "
+                "not hold: make those columns first and name them in the formula."
             )
+    for term in description.group_terms:
+        factor_columns(term.factor)
     return description
+
+
+def factor_columns(factor):
+    """Name the columns whose combinations are the groups of a factor.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    FormulaError
+        If the groups are not those of plain columns.
+    """
+    columns = []
+    for component in factor.components:
+        call = getattr(component, "call", component)
+        if call is not component and call.callee == "C":
+            call = call.args[0]
+        if not hasattr(call, "name"):
+            raise FormulaError(
+                f"The formula groups by {component.name}: make it a column of its own "
+                "and name that column."
+            )
+        columns.append(call.name)
+    return columns
 
 
 def _components(description):
     for term in [*description.common_terms, *description.group_terms]:
         for part in (getattr(term, "expr", term), getattr(term, "factor", None)):
             yield from getattr(part, "components", [])
+
+
+def _all_calls(description):
+    for component in _components(description):
+        yield from _calls(getattr(component, "call", None))
+
+
+def _scalings(description):
+    calls = _all_calls(description)
+    return [call for call in calls if call.callee in REMEMBER_MOMENTS]
+
+
+def _calls(part):
+    """Every call of a function within a part of a formula, inner ones first."""
+    for inner in [*getattr(part, "args", ()), *getattr(part, "kwargs", {}).values()]:
+        yield from _calls(inner)
+    if hasattr(part, "callee"):
+        yield part
 
 
 def _callee(component):
@@ -100,26 +147,73 @@ def response(description):
     return component.name, None
 
 
-def recipe_for(description, observations):
+def columns_of(description, columns, environment):
+    """Name the columns that a formula needs.
+
+    Parameters
+    ----------
+    description : formulae.terms.terms.Model
+    columns : collection of str
+        Those that the table has.
+    environment : formulae.environment.Environment
+
+    Returns
+    -------
+    set of str
+        With those that the table lacks; without numbers and functions that a
+        call in the formula takes from elsewhere, as in ``C(year, Sum)``.
+    """
+    terms = [*description.common_terms, *description.group_terms]
+    plain = {
+        component.name
+        for component in _components(description)
+        if not hasattr(component, "call")
+    }
+    elsewhere = _with_transforms(environment).namespace
+    names = set().union(*(term.var_names for term in terms))
+    return plain | {
+        name
+        for name in names
+        if name and (name in columns or np.ndim(elsewhere.get(name, ())) > 0)
+    }
+
+
+def _with_transforms(environment):
+    from formulae.categorical import ENCODINGS
+    from formulae.environment import Environment
+    from formulae.transforms import TRANSFORMS
+
+    own = Environment([{**TRANSFORMS, **ENCODINGS}])
+    return own.with_outer_namespace(environment.namespace)
+
+
+def recipe_for(description, observations, columns, environment):
     """Note what is needed to find the same columns in another table.
 
     Parameters
     ----------
     description : formulae.terms.terms.Model
     observations : partialpool.observations.Observations
+    columns : set of str
+        As :func:`columns_of` names them.
+    environment : formulae.environment.Environment
 
     Returns
     -------
     dict
-        Levels of each category, which of them are ordered, and mean and
-        standard deviation of each number. Plain values, so that it can be
-        stored.
+        Columns, levels of each category, which of them are ordered, mean and
+        standard deviation of each number and of what is scaled or centred.
+        Plain values, so that it can be stored.
     """
     factors = _factor_variables(description)
-    recipe = {"levels": {}, "ordered": [], "moments": {}}
-    for name in sorted(description.var_names - {observations.outcome}):
-        if name not in observations.table:
-            continue
+    recipe = {"columns": sorted(columns), "levels": {}, "ordered": [], "moments": {}}
+    recipe["scaled"] = []
+    for call in _scalings(description):
+        with _plain_errors():
+            moments = _moments_of(call, observations, environment)
+            _remember(call, moments, environment)
+        recipe["scaled"].append(moments)
+    for name in sorted(columns):
         column = observations.table[name]
         # The levels of a column that only groups rows stay out: there may be many.
         if name in factors:
@@ -135,6 +229,35 @@ def recipe_for(description, observations):
             if isinstance(levels.dtype, pd.CategoricalDtype) and levels.cat.ordered:
                 recipe["ordered"].append(name)
     return recipe
+
+
+def _moments_of(call, observations, environment):
+    """Mean and standard deviation, over all rows, of what a call is made on."""
+    from formulae.terms.call_utils import CallVarsExtractor
+
+    inner = [*call.args, *call.kwargs.values()][0]
+    table, count = observations.table, observations.count
+    name = getattr(inner, "name", None)
+    if name in table:
+        return observations.moments(name)
+    for name in observations.covariates:
+        if name in CallVarsExtractor(inner).get():
+            raise FormulaError(
+                f"{call} needs the mean of {inner}, and cells hold that of {name}: "
+                f"make {inner} a column of its own before you collapse the table."
+            )
+    value = np.asarray(inner.eval(table, _with_transforms(environment)), dtype=float)
+    mean = np.average(value, weights=count)
+    variance = np.average((value - mean) ** 2, weights=count)
+    return float(mean), float(np.sqrt(variance))
+
+
+def _remember(call, moments, environment):
+    """Show a transformation two numbers with the moments of the real ones."""
+    mean, sd = moments
+    known = _with_transforms(environment).namespace
+    call.stateful_transform = known[call.callee]()
+    call.stateful_transform(np.array([mean - sd, mean + sd]))
 
 
 def _factor_variables(description):
@@ -161,36 +284,56 @@ def _encoded_variables(description):
 def evaluate(description, recipe, environment):
     """Let formulae settle the encoding of each term on a small table.
 
-    The table holds each level and, for each number, values with the mean and
-    standard deviation of the real ones. That is all that encodings and the
-    transformations ``scale`` and ``center`` remember.
+    The table holds each level and two values of each number. With the moments
+    that ``scale`` and ``center`` remember, that is all that terms depend on.
     """
     from formulae.matrices import DesignMatrices
-    from formulae.terms.call import Call
 
+    scalings = _scalings(description)
+    for call, moments in zip(scalings, recipe["scaled"], strict=True):
+        _remember(call, moments, environment)
+    # The response is found by ourselves; formulae would ask for its functions.
+    answer, description.response = description.response, None
+    try:
+        # Two values of a number may be none for a logarithm.
+        with np.errstate(all="ignore"), _plain_errors():
+            built = DesignMatrices(description, _small_table(recipe), environment)
+    finally:
+        description.response = answer
+    _refuse_made_categories(description, recipe)
+    return built
+
+
+@contextmanager
+def _plain_errors():
+    try:
+        yield
+    except FormulaError:
+        raise
+    except (KeyError, NameError) as error:
+        raise FormulaError(f"The formula uses {error}, which is not known.") from None
+    except Exception as error:
+        raise FormulaError(f"The formula cannot be worked out: {error}.") from None
+
+
+def _small_table(recipe):
     levels, moments = recipe["levels"], recipe["moments"]
     rows = max([2, *(len(values) for values in levels.values())])
-    rows += rows % 2
     signs = np.resize([-1.0, 1.0], rows)
-    response = description.response.var_names
-    numbers = {name: mean + sd * signs for name, (mean, sd) in moments.items()}
-    numbers |= {name: signs for name in response if name not in moments}
-    categories = {}
+    columns = {name: mean + sd * signs for name, (mean, sd) in moments.items()}
     for name, values in levels.items():
         column = np.resize(np.array(values, dtype=object), rows).tolist()
         if name in recipe["ordered"]:
             column = pd.Categorical(column, values, ordered=True)
-        categories[name] = column
-    table = pd.DataFrame({**numbers, **categories})
+        columns[name] = column
+    return pd.DataFrame(columns, index=range(rows))
+
+
+def _refuse_made_categories(description, recipe):
+    numbers = set(recipe["moments"]) - set(recipe["levels"])
     for component in _components(description):
-        # Transformations remember the first table they see.
-        if isinstance(component, Call) and _callee(component) in REMEMBER_MOMENTS:
-            component.set_type(pd.DataFrame(numbers), environment)
-    # The response is found by ourselves; formulae would ask for its functions.
-    answer, description.response = description.response, None
-    try:
-        return DesignMatrices(description, table, environment)
-    except KeyError as error:
-        raise FormulaError(f"The formula uses {error}, which is not known.") from None
-    finally:
-        description.response = answer
+        if component.kind == "categoric" and component.var_names & numbers:
+            raise FormulaError(
+                f"{component.name} makes categories of numbers: make it a column of "
+                "its own and name that column."
+            )

@@ -10,9 +10,11 @@ TAIL = 3
 # the other their variance is finite, which is worth a few more pilot rounds.
 LARGEST_K, GOOD_K = 0.7, 0.5
 # Pilot rounds: how many at most, how many draws in each, and the share of them that
-# must be effective to need no more.
-ROUNDS, PILOT, EVEN = 8, 400, 0.4
-WALKERS = 64
+# must be effective to need no more, and in the last round.
+ROUNDS, PILOT, EVEN, LEAST = 8, 400, 0.4, 0.03
+# Metropolis chains, and their largest R-hat. So many chains that mix have an R-hat of
+# 1 + WALKERS / effective draws from chance alone.
+WALKERS, SETTLED = 64, 1.05
 
 
 class ModeError(RuntimeError):
@@ -239,6 +241,9 @@ def sample(log_density, start, count, rng):
 
     Notes
     -----
+    The density should have one mode: another, far from the one that is found,
+    would go unnoticed.
+
     Importance sampling from a split Student-t around the mode, mixed with
     Student-t of the weighted moments where a pilot round finds it uneven;
     then systematic resampling. Where the weights stay uneven, an ensemble of
@@ -251,7 +256,8 @@ def sample(log_density, start, count, rng):
     proposal = Mixture([SplitT.fitted(counted, mode, precision)])
     for bound in np.linspace(GOOD_K, LARGEST_K, ROUNDS):
         points, weights = _weigh(counted, proposal, PILOT, rng)
-        if effective(weights) > EVEN * PILOT and pareto_k(weights) < bound:
+        least = LEAST if bound == LARGEST_K else EVEN
+        if effective(weights) > least * PILOT and pareto_k(weights) < bound:
             points, weights = _gather(counted, proposal, points, weights, count, rng)
             k = pareto_k(weights)
             if k < bound:
@@ -274,7 +280,9 @@ class _Counter:
 
 def _weigh(log_density, proposal, count, rng):
     points = proposal.draw(count, rng)
-    return points, log_density(points) - proposal.log_density(points)
+    weights = log_density(points) - proposal.log_density(points)
+    # A density that cannot be computed somewhere counts as none there.
+    return points, np.where(np.isfinite(weights), weights, -np.inf)
 
 
 def _gather(log_density, proposal, points, weights, count, rng):
@@ -336,7 +344,7 @@ def metropolis(log_density, walkers, count, rng, *, longest=20_000):
             kept.append(x.copy())
         chains = np.array(kept)[len(kept) // 3 :]
         trusted, rhat = _judge(chains)
-        if trusted > count and rhat < 1.01:
+        if trusted > count and rhat < SETTLED:
             break
         if len(kept) >= longest:
             raise ModeError(

@@ -90,7 +90,7 @@ class Marginal:
         side = len(gram.dense)
         # A symmetric matrix is half as much work by its lower triangle.
         self._lower = np.tril_indices(side)
-        self._pairs = self._pair_products()
+        self._pairs = self._pair_products() if effects else None
 
     def _pair_products(self):
         # C H C' is linear in H: one row for each number in H, summed over the groups

@@ -181,13 +181,6 @@ def observe(table, outcome, weight, names):
     ValueError
         If a column is missing, holds missing values or is of the wrong kind.
     """
-    if not isinstance(table, pd.DataFrame):
-        raise ValueError(
-            f"The data are a {type(table).__name__}: give a pandas table of rows, or "
-            "of cells as collapse() makes them from any engine."
-        )
-    if len(table) == 0:
-        raise ValueError("The table has no rows.")
     cells = outcome not in table.columns and set(CELL_COLUMNS) <= set(table.columns)
     if cells and table.attrs.get("outcome", outcome) != outcome:
         raise ValueError(
@@ -200,6 +193,7 @@ def observe(table, outcome, weight, names):
         )
     used = sorted(names - {outcome})
     used += CELL_COLUMNS if cells else [outcome]
+    used += [weight] if weight else []
     means = {c.removeprefix("mean_"): c for c in table.columns if cells}
     for name in used:
         if name not in table.columns and name not in means:
@@ -217,6 +211,17 @@ def observe(table, outcome, weight, names):
                 "weight says how often a row counts."
             )
     return Observations(table, outcome, weights)
+
+
+def refuse_no_table(table):
+    """Refuse what is no pandas table, or has no rows."""
+    if not isinstance(table, pd.DataFrame):
+        raise ValueError(
+            f"The data are a {type(table).__name__}: give a pandas table of rows, or "
+            "of cells as collapse() makes them from any engine."
+        )
+    if len(table) == 0:
+        raise ValueError("The table has no rows.")
 
 
 def _refuse_absent(name, table, outcome):

@@ -1,5 +1,6 @@
 """Priors of a multilevel model: Bambi's defaults, or what a user puts in place."""
 
+import inspect
 from dataclasses import dataclass
 from functools import partial
 
@@ -111,12 +112,11 @@ def choose_priors(design, wanted):
     mean, precision = _common_priors(design, wanted)
     default = Prior("HalfStudentT", nu=4, sigma=design.outcome_sd)
     sigma = _spread_density("sigma", wanted.get("sigma", default), 1)[0]
-    scale = _intercept_scale(design, wanted)
     spreads = [
         [
             density
             for term in factor.terms
-            for density in _group_densities(design, term, wanted, scale)
+            for density in _group_densities(design, term, wanted)
         ]
         for factor in design.factors
     ]
@@ -135,13 +135,20 @@ def _refuse_unknown(design, wanted):
             )
 
 
-def _slope_sigma(design, sd, name):
-    if np.any(sd == 0):
+def _slope_sigma(design, term):
+    constant = np.flatnonzero(term.sd == 0)
+    if len(constant) and term.columns == 1:
         raise ValueError(
-            f"The term {name} is constant in this table: it cannot be told from the "
-            "intercept; take it out of the formula."
+            f"The term {term.name} is constant in this table: it cannot be told from "
+            "the intercept; take it out of the formula, or give it a prior."
         )
-    return WIDTH * design.outcome_sd / sd
+    if len(constant):
+        raise ValueError(
+            f"The term {term.name} has a column that is constant in this table, "
+            f"{term.levels[constant[0]]}: drop the levels that no row has, or give the "
+            "term a prior."
+        )
+    return WIDTH * design.outcome_sd / term.sd
 
 
 def _intercept_scale(design, wanted):
@@ -150,7 +157,7 @@ def _intercept_scale(design, wanted):
     variance = (WIDTH * design.outcome_sd) ** 2
     for term in design.common:
         if term.name not in ("Intercept", *wanted) and "common" not in wanted:
-            sigma = _slope_sigma(design, term.sd, term.name)
+            sigma = _slope_sigma(design, term)
             variance += float(((sigma * term.mean) ** 2).sum())
     return np.sqrt(variance)
 
@@ -158,49 +165,85 @@ def _intercept_scale(design, wanted):
 def _common_priors(design, wanted):
     mean, precision = [], []
     for term in design.common:
-        if term.name == "Intercept":
-            sigma = _intercept_scale(design, wanted)
-            prior = Prior("Normal", mu=design.outcome_mean, sigma=sigma)
-        else:
-            sigma = _slope_sigma(design, term.sd, term.name)
-            prior = wanted.get("common", Prior("Normal", mu=0, sigma=sigma))
-        prior = wanted.get(term.name, prior)
-        if prior.name not in ("Normal", "Flat"):
+        prior = wanted.get(term.name, wanted.get("common"))
+        if prior is None:
+            prior = _default_common(design, term, wanted)
+        if getattr(prior, "name", None) not in ("Normal", "Flat"):
             raise ValueError(
-                f"The prior of {term.name} is {prior.name}, and only a Normal or Flat "
-                "one keeps the posterior in closed form: use Bambi for this model."
+                f"The prior of {term.name} is {getattr(prior, 'name', prior)}, and "
+                "only a Normal or Flat one keeps the posterior in closed form: use "
+                "Bambi for this model."
             )
+        mu, sigma = _normal(term.name, prior)
+        mu = mu - (design.shift if term.is_intercept else 0)
         flat = prior.name == "Flat"
-        columns = np.ones(len(term.mean))
-        mu = prior.args.get("mu", 0) - (design.shift if term.is_intercept else 0)
+        columns = np.ones(term.columns)
         mean.append(columns * (0 if flat else mu))
-        precision.append(columns * (0 if flat else prior.args.get("sigma", 1) ** -2.0))
+        precision.append(columns * (0 if flat else sigma**-2.0))
     if not mean:
         return np.zeros(0), np.zeros(0)
     return np.concatenate(mean), np.concatenate(precision)
 
 
-def _group_densities(design, term, wanted, intercept_scale):
+def _normal(name, prior):
+    args = _arguments(name, prior, ["mu", "sigma"])
+    return args.get("mu", 0.0), args.get("sigma", 1.0)
+
+
+def _arguments(name, prior, allowed):
+    args = {}
+    for key, value in prior.args.items():
+        if key not in allowed:
+            raise ValueError(
+                f"The prior of {name} has no argument {key}: choose from "
+                f"{', '.join(allowed)}."
+            )
+        if hasattr(value, "args"):
+            raise ValueError(
+                f"The prior of {name} has a prior as its {key}: give it a number."
+            )
+        args[key] = np.asarray(value, dtype=float)
+        if key != "mu" and not (args[key] > 0).all():
+            raise ValueError(
+                f"The prior of {name} is {prior!r}: its {key} must be above 0."
+            )
+    return args
+
+
+def _default_common(design, term, wanted):
     if term.is_intercept:
-        scale = np.array([intercept_scale])
+        sigma = _intercept_scale(design, wanted)
+        return Prior("Normal", mu=design.outcome_mean, sigma=sigma)
+    return Prior("Normal", mu=0, sigma=_slope_sigma(design, term))
+
+
+def _default_group(design, term, wanted):
+    if term.is_intercept:
+        sigma = _intercept_scale(design, wanted)
     else:
-        scale = _slope_sigma(design, term.sd, term.name)
-    default = Prior("Normal", mu=0, sigma=Prior("HalfNormal", sigma=scale))
-    prior = wanted.get(term.name, wanted.get("group_specific", default))
-    spread = prior.args.get("sigma")
-    if prior.name != "Normal" or np.any(prior.args.get("mu", 0)):
+        sigma = _slope_sigma(design, term)
+    return Prior("Normal", mu=0, sigma=Prior("HalfNormal", sigma=sigma))
+
+
+def _group_densities(design, term, wanted):
+    prior = wanted.get(term.name, wanted.get("group_specific"))
+    if prior is None:
+        prior = _default_group(design, term, wanted)
+    family = getattr(prior, "name", prior)
+    if family != "Normal" or np.any(prior.args.get("mu", 0)):
         raise ValueError(
-            f"The prior of {term.name} is {prior.name}"
-            f"{' around a mean' if prior.name == 'Normal' else ''}, and only Normal "
+            f"The prior of {term.name} is {family}"
+            f"{' around a mean' if family == 'Normal' else ''}, and only Normal "
             "effects around 0 keep the posterior in closed form: use Bambi for this "
             "model."
         )
+    spread = prior.args.get("sigma")
     if not hasattr(spread, "args"):
         raise ValueError(
             f"The prior of {term.name} fixes its standard deviation: give it one of "
             'its own, as in Prior("Normal", sigma=Prior("HalfNormal", sigma=1)).'
         )
-    return _spread_density(f"{term.name}_sigma", spread, len(scale))
+    return _spread_density(f"{term.name}_sigma", spread, term.columns)
 
 
 def _spread_density(name, prior, columns):
@@ -209,7 +252,11 @@ def _spread_density(name, prior, columns):
             f"The prior of {name} is {getattr(prior, 'name', prior)!r}: choose from "
             f"{', '.join(SPREADS)}."
         )
-    args = {key: np.broadcast_to(value, columns) for key, value in prior.args.items()}
+    allowed = list(inspect.signature(SPREADS[prior.name]).parameters)[1:]
+    args = {
+        key: np.broadcast_to(value, columns)
+        for key, value in _arguments(name, prior, allowed).items()
+    }
     return [
         partial(SPREADS[prior.name], **{key: value[i] for key, value in args.items()})
         for i in range(columns)

@@ -1,0 +1,137 @@
+"""Tests of what a formula says, and of the sentence that refuses one."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dense_models import cells_of, design_of, table
+from partialpool.formulas import FormulaError, factor_columns, parse, response
+
+
+def refusal(formula, rows=None):
+    """Return the sentence of the error, which must be ours and come from no other."""
+    with pytest.raises(ValueError) as caught:
+        design_of(formula, table() if rows is None else rows)
+    assert caught.value.__cause__ is None
+    said = str(caught.value)
+    assert said.endswith(".")
+    assert "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("formula", "says"),
+    [
+        ("y ~ hsgp(x, m=10, c=2) + (1|g)", "hsgp() is a Gaussian process, which has"),
+        ("y ~ poly(x, 2)", "poly() makes columns from the whole table, which"),
+        ("y ~ sex + bs(x, df=4) + (1|g)", "bs() makes columns from the whole table"),
+        ("y ~ I(2 * poly(x, 2))", "poly() makes columns from the whole table"),
+        ("p(z, w) ~ x", "p(z, w) is a binomial outcome, and only a Gaussian one"),
+        ("prop(z, 10) ~ x", "prop(z, 10) is a binomial outcome, and only"),
+        ("proportion(z, w) ~ x", "proportion(z, w) is a binomial outcome, and"),
+        ("censored(y, sex) ~ x", "censored(y, sex) is a censored outcome, and only"),
+        ("truncated(y, 0) ~ x", "truncated(y, 0) is a truncated outcome, and only"),
+        ("constrained(y, 0) ~ x", "constrained(y, 0) is a truncated outcome, and"),
+        ("c(y, x) ~ z", "c(y, x) is an outcome of several columns, and only a"),
+        ("sex['male'] ~ x", "The outcome sex[male] is a category, and only a Gauss"),
+        ("np.log(y) ~ x", "The outcome is written as np.log(y): make it a column of"),
+        ("y ~ x +", "The formula 'y ~ x +' cannot be read: "),
+        ("y ~ (x||g)", "The formula 'y ~ (x||g)' cannot be read: "),
+        ("y ~ x ~ z", "The formula 'y ~ x ~ z' cannot be read: "),
+        ("", "The formula '' "),
+        ("x + (1|g)", "The formula 'x + (1|g)' has no outcome: write it to the left"),
+        ("y ~ unheard(x)", "The formula uses 'unheard', which is not known."),
+        ("y ~ np.unheard(x)", "The formula cannot be worked out: module 'numpy' has"),
+        ("y ~ scale(unheard(x))", "The formula uses 'unheard', which is not known."),
+        ("y ~ np.sqrt(sex)", "The formula cannot be worked out: "),
+        ("y ~ C(x > 3, Unheard)", "The table has no column Unheard: "),
+        ("y ~ (1|np.round(x))", "The formula groups by np.round(x): make it a"),
+        ("y ~ np.where(x > 3, 'a', 'b')", "np.where(x > 3, 'a', 'b') makes categ"),
+        ("y ~ C(pd.qcut(x, 4))", "C(pd.qcut(x, 4)) depends on the whole column, not"),
+        ("y ~ I(x - np.mean(x))", "I(x - np.mean(x)) depends on the whole column,"),
+        ("y ~ np.log(x - 3)", "np.log(x - 3) is not a finite number in every row: "),
+        ("y ~ I(1 / (z - z))", "I(1 / z - z) is not a finite number in every row: "),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_what_cannot_be_fitted_exactly_is_refused_by_name(formula, says):
+    said = refusal(formula)
+    assert said.startswith(says)
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("formula", [None, 3, ["y ~ x"], {"y": "x"}])
+def test_a_formula_is_a_line_of_text(formula):
+    with pytest.raises(FormulaError, match=r"The formula is a .*: give one line of"):
+        parse(formula)
+
+
+def test_a_formula_of_bambi_with_several_parts_is_refused():
+    import bambi
+
+    with pytest.raises(FormulaError, match=r"is a Formula: .* need Bambi\."):
+        parse(bambi.Formula("y ~ x", "sigma ~ x"))
+
+
+def test_the_outcome_and_its_weights_are_named():
+    assert response(parse("y ~ x")) == ("y", None)
+    assert response(parse("weighted(y, w) ~ x")) == ("y", "w")
+
+
+def test_the_columns_of_a_factor_are_named():
+    (term,) = parse("y ~ (1|C(year):g)").group_terms
+    assert factor_columns(term.factor) == ["year", "g"]
+
+
+def test_values_of_the_caller_are_no_columns():
+    # What `design_of` sees of a caller are the names of its own module.
+    design = design_of("y ~ C(year, Sum) + I(x**2) + {x + 1}", table())
+    assert design.recipe["columns"] == ["x", "year"]
+    rows = table().rename(columns={"w": "np"})
+    assert design_of("y ~ I(np + 1)", rows).recipe["columns"] == ["np"]
+
+
+def test_a_list_of_the_caller_does_not_stand_in_for_a_column():
+    # A column left out of the table must not be found by accident elsewhere.
+    assert refusal("y ~ np.log(FORMULAS)").startswith("The table has no column FORMUL")
+
+
+def test_moments_are_those_of_all_rows():
+    rows = table()
+    design = design_of("y ~ scale(np.log(w)) + center(x) + (1|g)", rows)
+    log = np.log(rows["w"])
+    assert design.recipe["scaled"] == [
+        pytest.approx((log.mean(), log.std(ddof=0))),
+        pytest.approx((rows["x"].mean(), rows["x"].std(ddof=0))),
+    ]
+
+
+def test_moments_of_cells_count_each_row():
+    rows = table(400)
+    formula = "y ~ scale(x) + scale(center(year)) + scale(np.sqrt(year)) + (1|g)"
+    cells = cells_of(rows, ["year", "g"], ["x"])
+    a, b = (design_of(formula, t).recipe["scaled"] for t in (rows, cells))
+    assert len(a) == 4
+    np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+def test_a_recipe_is_plain_text():
+    rows = table().assign(day=pd.Timestamp("2020-01-01"))
+    rows.loc[rows["sex"] == "male", "day"] = pd.Timestamp("2021-05-01")
+    formula = "y ~ scale(x) + C(year) + band + flag + offset(z) + (x|g:h)"
+    recipe = design_of(formula, rows).recipe
+    again = json.loads(json.dumps(recipe))
+    assert again["levels"]["year"] == [1999, 2003, 2012]
+    assert again["levels"]["band"] == ["low", "mid", "high"]
+    assert again["ordered"] == ["band"]
+    assert again["columns"] == ["band", "flag", "g", "h", "x", "year", "z"]
+
+
+def test_groups_leave_no_list_of_levels_behind():
+    # There may be many, and they are in the posterior.
+    recipe = design_of("y ~ x + (x|g) + (1|year)", table()).recipe
+    assert len(recipe["levels"]["g"]) == 2
+    assert len(recipe["levels"]["year"]) == 2
