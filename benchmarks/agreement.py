@@ -1,4 +1,8 @@
-"""How far two descriptions of one posterior are apart, in Monte Carlo errors."""
+"""How far two descriptions of one posterior are apart, in Monte Carlo errors.
+
+Run it as ``python benchmarks/agreement.py`` to compare `partialpool.fit` with every
+stored reference, the million rows included, and to store what was found.
+"""
 
 import json
 from pathlib import Path
@@ -88,3 +92,41 @@ def _describe(draws):
         described[name] = np.quantile(draws, p)
         described[f"mcse_{name}"] = (high - low) / 2
     return described
+
+
+def main():
+    """Fit every shape, and store how its numbers differ from the reference."""
+    from nuts_million import MILLION
+    from shapes import SHAPES
+
+    found = {}
+    for shape in [*SHAPES.values(), MILLION]:
+        found[shape.name] = _agree(shape)
+        print(shape.name, found[shape.name], flush=True)
+    text = json.dumps(found, indent=1) + "\n"
+    (REFERENCES / "agreement.json").write_text(text, encoding="utf-8")
+
+
+def _agree(shape):
+    from partialpool import fit
+
+    fitted = fit(
+        shape.formula,
+        shape.make(),
+        priors=shape.priors and shape.priors(),
+        draws=20_000,
+        correlated=shape.correlated,
+        seed=1,
+    )
+    reference = read_reference(shape.name)
+    z = compare(fitted["posterior"].to_dataset(), reference["parameters"])
+    return {
+        "rows": reference["rows"],
+        "numbers": len(z),
+        "root mean square": ((z**2).mean() ** 0.5).round(2).to_dict(),
+        "largest": z.abs().max().round(1).to_dict(),
+    }
+
+
+if __name__ == "__main__":
+    main()

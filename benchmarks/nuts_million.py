@@ -18,9 +18,9 @@ import warnings
 import bambi as bmb
 import numpy as np
 import pymc as pm
-from nuts_references import check, summarise, write
 from scipy import sparse
 
+from nuts_references import check, summarise, write
 from shapes import Shape, crossed
 
 

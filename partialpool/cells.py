@@ -37,9 +37,10 @@ def collapse(
     """Collapse rows to cells: counts, means and sums of squares, in one pass.
 
     A Gaussian model with predictors `by` and `continuous` learns from the cells
-    exactly what it learns from the rows, and a binomial one with predictors
-    `by` likewise. The engine that holds the table does the work, and only the
-    cells come into memory.
+    exactly what it learns from the rows, as long as the numbers enter as they
+    are, not bent and not multiplied with each other. A binomial model with
+    predictors `by` does likewise. The engine that holds the table does the work,
+    and only the cells come into memory.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
-"""The exact posterior of a Gaussian multilevel model, in about the time of a GLM."""
+"""The exact posterior of a Gaussian multilevel model, from sums of products."""
 
 import json
 import warnings
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ def fit(
     coefficients and group effects are integrated out in closed form, the few
     standard deviations left are drawn by importance sampling, and the rest
     follows from its conditional normal distribution. The work after one pass
-    over the rows does not depend on how many there are.
+    over the rows or cells does not depend on how many there are.
 
     Parameters
     ----------
@@ -56,8 +57,9 @@ def fit(
         ``"common"``, ``"group_specific"`` or ``"sigma"``, each with a
         :class:`Prior` or ``bambi.Prior``.
     draws : int
-        Number of joint draws, a multiple of 4. They come as four chains, as
-        ArviZ expects, and are independent of each other.
+        Number of joint draws, a multiple of 4. They are one sample cut in four
+        chains, as ArviZ expects. Draws are independent, but for standard
+        deviations that occur more than once, next to each other.
     family : str
         ``"gaussian"``; any other is refused.
     correlated : bool
@@ -110,13 +112,12 @@ def fit(
     ['1|group', '1|group_sigma', 'Intercept', 'sigma']
     """
     from formulae.environment import Environment
-    from threadpoolctl import threadpool_limits
 
     _check(family, draws, lkj)
     environment = Environment.capture(1)
     rng = np.random.default_rng(seed)
     # The matrices are small: threads would cost more than they bring.
-    with threadpool_limits(1, user_api="blas"):
+    with _blas().limit(limits=1, user_api="blas"):
         design = read_design(formula, data, environment)
         sums = gram(design)
         chosen = choose_priors(design, priors)
@@ -125,6 +126,15 @@ def fit(
         sample = _sample(marginal, draws, rng)
         dense, eliminated = marginal.draw(sample.draws, rng)
     return _tree(design, sums, marginal, sample, dense, eliminated)
+
+
+@cache
+def _blas():
+    """Find the BLAS libraries once: looking for them takes milliseconds."""
+    import scipy.linalg  # noqa: F401  # it brings a library of its own
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _check(family, draws, lkj):

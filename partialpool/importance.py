@@ -15,6 +15,8 @@ ROUNDS, PILOT, EVEN, LEAST = 8, 400, 0.4, 0.03
 # Metropolis chains, and their largest R-hat. So many chains that mix have an R-hat of
 # 1 + WALKERS / effective draws from chance alone.
 WALKERS, SETTLED = 64, 1.05
+# The longest step over which differences are taken for derivatives.
+LONGEST_STEP = 0.01
 
 
 class ModeError(RuntimeError):
@@ -74,8 +76,13 @@ def find_mode(log_density, start, *, steps=100, tolerance=1e-4):
     value = log_density(x[None])[0]
     if not np.isfinite(value):
         raise ModeError("The density is zero where the search for its mode begins.")
+    reach = np.full(len(x), LONGEST_STEP)
     for _ in range(steps):
-        gradient, hessian = _derivatives(log_density, x, value)
+        gradient, hessian = _derivatives(log_density, x, value, reach)
+        # Differences over a third of a posterior standard deviation: with a hundred
+        # million rows that is a hundredth of what suits a thousand.
+        reach = 0.3 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
+        reach = np.clip(reach, 1e-8, LONGEST_STEP)
         eigenvalues, vectors = np.linalg.eigh(-hessian)
         # Downhill directions of the curvature are taken as uphill of the same size.
         eigenvalues = np.maximum(np.abs(eigenvalues), 1e-3)
@@ -98,24 +105,22 @@ def find_mode(log_density, start, *, steps=100, tolerance=1e-4):
                 if damping < 1e-10:
                     break
                 continue
-            return x, -_derivatives(log_density, x, value)[1]
+            return x, -_derivatives(log_density, x, value, reach)[1]
     raise ModeError("The search for the mode did not end.")
 
 
-def _derivatives(log_density, x, value, step=0.01):
+def _derivatives(log_density, x, value, reach):
     size = len(x)
-    unit = step * np.eye(size)
+    unit = np.diag(reach)
     i, j = np.triu_indices(size, 1)
     points = [x + unit, x - unit, x + unit[i] + unit[j], x - unit[i] - unit[j]]
     up, down, both, neither = np.split(
         log_density(np.vstack(points)), np.cumsum([size, size, len(i)])
     )
-    gradient = (up - down) / (2 * step)
-    hessian = np.diag((up + down - 2 * value) / step**2)
-    mixed = (both + neither - up[i] - down[i] - up[j] - down[j] + 2 * value) / (
-        2 * step**2
-    )
-    hessian[i, j] = hessian[j, i] = mixed
+    gradient = (up - down) / (2 * reach)
+    hessian = np.diag((up + down - 2 * value) / reach**2)
+    mixed = both + neither - up[i] - down[i] - up[j] - down[j] + 2 * value
+    hessian[i, j] = hessian[j, i] = mixed / (2 * reach[i] * reach[j])
     return gradient, hessian
 
 

@@ -2,7 +2,10 @@
 
 import importlib.util
 import itertools
+import json
+import re
 import shutil
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -736,3 +739,29 @@ def test_names_that_spark_reads_in_its_own_way(spark):
         "Column 'year' has a namesake in other capitals, and Spark does not tell them "
         "apart: rename or drop one of them first."
     )
+
+
+@needs_spark
+def test_the_lines_that_a_chapter_shows_run_on_spark(spark, tmp_path):
+    from pyspark.sql import functions
+
+    import partialpool as pool
+
+    chapter = Path(__file__).parents[1] / "notebooks" / "millions.ipynb"
+    cells = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells)
+    (lines,) = re.findall(r"```python\n(with_pay = spark.*?)```", text, re.DOTALL)
+    folder = tmp_path / "graduates"
+    pool.write_graduates(folder, 4_000, seed=1, progress=False)
+    names = {"pool": pool, "spark": spark, "functions": functions, "FOLDER": folder}
+    names |= {"BY": ["sex", "subject", "provider"], "SEED": 1}
+    names |= {"MODEL": "log_earnings ~ sex + (1|subject) + (1|provider)"}
+    exec(lines, names)
+    relation = duckdb.connect().sql(
+        f"SELECT *, ln(earnings) AS log_earnings FROM '{folder}/*.parquet' "
+        "WHERE earnings IS NOT NULL"
+    )
+    expected = collapse(relation, "log_earnings", names["BY"])
+    assert_frame_equal(names["cells"], expected, check_exact=False, rtol=1e-10)
+    same = pool.fit(names["MODEL"], expected, seed=1)["posterior"]["sigma"]
+    np.testing.assert_allclose(names["fit"]["posterior"]["sigma"], same, rtol=1e-6)

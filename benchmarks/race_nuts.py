@@ -1,0 +1,233 @@
+"""The entrants that sample by NUTS; each runs alone, and turns data into a report."""
+
+import time
+
+from race_data import COMMON, EMPLOYED, GROUPS, OUTCOME, PARTIAL, SEED, dummies
+
+EFFECTIVE_DRAWS, LEAST_ESS, WORST_R_HAT = 400, 100, 1.05
+TUNE, DRAWS, CHAINS = 1_000, 2_000, 2
+
+
+def bambi_nuts(data, sampler):
+    """Sample the model as Bambi writes it."""
+    import bambi as bmb
+
+    model = bmb.Model(PARTIAL, data.frame)
+    model.build()
+    start = time.perf_counter()
+    fit = model.fit(
+        inference_method=sampler,
+        draws=1_000,
+        tune=TUNE,
+        chains=CHAINS,
+        cores=CHAINS,
+        random_seed=SEED,
+        progressbar=False,
+    )
+    return _judge(fit, time.perf_counter() - start, "non-centred, Bambi's default")
+
+
+def pymc_nuts(data, on, centred, sampler, **options):
+    """Sample the model as written in PyMC, on rows or on cells."""
+    model = _build(data, on, centred)
+    setting = f"{'' if centred else 'non-'}centred"
+    run = {"pymc": _run_pymc, "nutpie": _run_nutpie}[sampler]
+    return run(model, setting, **options)
+
+
+def binomial_nuts(data, on):
+    """Sample the binomial model in PyMC, on rows or on cells."""
+    priors = _read_priors(EMPLOYED, data.frame, family="bernoulli")
+    start = time.perf_counter()
+    table = data.cells() if on == "cells" else data.frame
+    collapsing = time.perf_counter() - start
+    model = _build_binomial(table, on, priors)
+    result = _run_nutpie(model, "centred", draws=600, tune=500)
+    if on == "cells":
+        result["parts"]["collapse"] = collapsing
+    return result
+
+
+def _run_pymc(model, setting):
+    import pymc as pm
+
+    start = time.perf_counter()
+    with model:
+        # Named, because PyMC picks nutpie by itself where it is installed.
+        fit = pm.sample(
+            nuts_sampler="pymc",
+            draws=DRAWS,
+            tune=TUNE,
+            chains=CHAINS,
+            cores=CHAINS,
+            random_seed=SEED,
+            progressbar=False,
+            compute_convergence_checks=False,
+        )
+    return _judge(fit, time.perf_counter() - start, setting)
+
+
+def _run_nutpie(model, setting, draws=DRAWS, metric="diag", tune=TUNE):
+    import nutpie
+
+    start = time.perf_counter()
+    compiled = nutpie.compile_pymc_model(model)
+    middle = time.perf_counter()
+    fit = nutpie.sample(
+        compiled,
+        draws=draws,
+        tune=tune,
+        chains=CHAINS,
+        cores=CHAINS,
+        seed=SEED,
+        progress_bar=False,
+        adaptation=metric,
+    )
+    end = time.perf_counter()
+    setting += ", low-rank metric" * (metric == "low_rank")
+    return _judge(fit, end - start, setting, tune, sampling=end - middle)
+
+
+def _build(data, on, centred):
+    """Write the model in PyMC, on rows or on cells, with Bambi's default priors."""
+    import numpy as np
+    import pymc as pm
+
+    frame = data.frame
+    table = data.cells() if on == "cells" else frame
+    priors = _read_priors(PARTIAL, frame)
+    X = dummies(table, COMMON)[:, 1:]
+    X -= np.average(X, axis=0, weights=table["n"] if on == "cells" else None)
+    with pm.Model() as model:
+        mean = _add_mean(table, X, priors, COMMON, centred)
+        sigma = pm.HalfStudentT("sigma", **priors["sigma"])
+        if on == "cells":
+            _observe_cells(table, mean, sigma)
+        else:
+            pm.Normal("y", mean, sigma, observed=table[OUTCOME].to_numpy())
+    return model
+
+
+def _build_binomial(table, on, priors):
+    """Write the binomial model in PyMC, its effects centred."""
+    import numpy as np
+    import pymc as pm
+
+    male = (table["sex"] == "male").to_numpy(float)[:, None]
+    male -= np.average(male, axis=0, weights=table["trials"] if on == "cells" else None)
+    with pm.Model() as model:
+        logit = _add_mean(table, male, priors, ["sex"], centred=True)
+        if on == "cells":
+            trials, employed = table["trials"], table["successes"]
+            pm.Binomial("y", trials, logit_p=logit, observed=employed)
+        else:
+            employed = table["employed"].to_numpy(int)
+            pm.Bernoulli("y", logit_p=logit, observed=employed)
+    return model
+
+
+def _add_mean(table, X, priors, common, centred):
+    import pymc as pm
+
+    slopes = pm.Normal("b", **_join(priors, common), shape=X.shape[1])
+    mean = pm.Normal("centre", **priors["Intercept"]) + X @ slopes
+    for name in GROUPS:
+        effects = _add_effects(f"1|{name}", table[name], priors, centred)
+        mean = mean + effects[table[name].cat.codes.to_numpy()]
+    return mean
+
+
+def _join(priors, names):
+    """Put the arguments of the priors of several terms into one array each."""
+    import numpy as np
+
+    each = [priors[name] for name in names]
+    return {
+        key: np.concatenate([np.atleast_1d(prior[key]) for prior in each])
+        for key in each[0]
+    }
+
+
+def _add_effects(name, column, priors, centred):
+    import pymc as pm
+
+    sd = pm.HalfNormal(f"{name}_sigma", **priors[f"{name}_sigma"])
+    shape = len(column.cat.categories)
+    if centred:
+        return pm.Normal(name, 0, sd, shape=shape)
+    return pm.Deterministic(name, sd * pm.Normal(f"{name}_z", shape=shape))
+
+
+def _observe_cells(cells, mean, sigma):
+    import numpy as np
+    import pymc as pm
+
+    n = cells["n"].to_numpy(float)
+    sd = sigma / np.sqrt(n)
+    pm.Normal("cell_mean", mean, sd, observed=cells["mean"].to_numpy())
+    free = n.sum() - len(cells)
+    # Squares about the cells' means, over sigma squared, are chi-square.
+    if free:
+        within = cells["ss"].sum()
+        pm.Gamma("within_ss", free / 2, 1 / (2 * sigma**2), observed=within)
+
+
+def _read_priors(formula, frame, **options):
+    """Look up the arguments of Bambi's default priors in the model it builds."""
+    import bambi as bmb
+
+    model = bmb.Model(formula, frame, **options)
+    model.build()
+    mean = next(iter(model.parameters.values()))
+    priors = {name: term.prior.args for name, term in mean.common_terms.items()}
+    for name, term in mean.group_specific_terms.items():
+        priors[f"{name}_sigma"] = term.prior.args["sigma"].args
+    priors["Intercept"] = mean.intercept_term.prior.args
+    if "sigma" in model.parameters:
+        priors["sigma"] = model.parameters["sigma"].prior.args
+    return priors
+
+
+def _judge(fit, seconds, setting, tune=TUNE, sampling=None):
+    """Report the time to 400 effective draws, or why there is none."""
+    posterior = fit["posterior"].to_dataset()
+    if sampling is None:
+        sampling = float(fit["posterior"].attrs["sampling_time"])
+    least, worst = _diagnose(posterior)
+    fault = _find_fault(least, worst)
+    draws = posterior.sizes["draw"]
+    slopes = posterior["b" if "b" in posterior else "sex"]
+    return {
+        "setting": f"{setting}, {CHAINS} chains of {tune:,} + "
+        f"{draws:,} draws, one BLAS thread each",
+        "repetitions": [] if fault else [_until_enough(sampling, tune, draws, least)],
+        "parts": {"build and compile": seconds - sampling, "sample": sampling},
+        "min_ess_bulk": round(least),
+        "r_hat": round(worst, 3),
+        "divergences": int(fit["sample_stats"]["diverging"].sum()),
+        "male": float(slopes.mean(["chain", "draw"]).to_numpy().ravel()[0]),
+        "failed": fault,
+    }
+
+
+def _until_enough(sampling, tune, draws, ess):
+    """Seconds to 400 effective draws: the warm-up once, the draws as many as needed."""
+    return sampling * (tune + draws * EFFECTIVE_DRAWS / ess) / (tune + draws)
+
+
+def _diagnose(posterior):
+    """Bulk ESS and R-hat of the worst group-level number."""
+    import arviz as az
+
+    names = [f"1|{name}" for name in GROUPS]
+    names += [f"{name}_sigma" for name in names]
+    names += ["sigma"] * ("sigma" in posterior)
+    ess, r_hat = az.ess(posterior[names], method="bulk"), az.rhat(posterior[names])
+    least = min(float(ess[name].min()) for name in names)
+    return least, max(float(r_hat[name].max()) for name in names)
+
+
+def _find_fault(ess, r_hat):
+    if ess < LEAST_ESS or not r_hat < WORST_R_HAT:
+        return f"it did not converge: bulk ESS {ess:.0f}, R-hat {r_hat:.2f}"
+    return ""
