@@ -1154,8 +1154,8 @@ def write_graduates(
     >>> folder = tempfile.TemporaryDirectory()
     >>> truth = write_graduates(folder.name, 1_000, seed=1, progress=False)
     >>> query = f"select count(*) from '{folder.name}/*.parquet'"
-    >>> duckdb.execute(query).fetchone()
-    (1000,)
+    >>> duckdb.execute(query).fetchall()
+    [(1000,)]
     >>> folder.cleanup()
     """
     _check_whole("n", n, 1)
