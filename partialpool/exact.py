@@ -50,7 +50,7 @@ def fit(
         crossed, nested (``group:other``) and weighted (``weighted(y, w)``)
         forms.
     data : pandas.DataFrame
-        One row per observation; or cells as :func:`partialpool.collapse` makes
+        One row per observation; or cells as :func:`~partialpool.cells.collapse` makes
         them from any engine.
     priors : dict, optional
         In place of Bambi's defaults: a term's name, ``"Intercept"``,
@@ -98,7 +98,7 @@ def fit(
     -----
     The posterior depends on the rows only through sums of products (their Gram
     matrix), long known; see Searle, Casella and McCulloch (1992), *Variance
-    Components*, for the closed forms and :class:`partialpool.marginals.Marginal`
+    Components*, for the closed forms and the module ``marginals``
     for the way they are computed. "Exact" means that the only error is that of
     a finite number of draws, as in MCMC. The posterior of the standard
     deviations is taken to have one mode.
