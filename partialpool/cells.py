@@ -3,7 +3,6 @@
 import glob
 import re
 import warnings
-from difflib import get_close_matches
 from itertools import combinations
 from os import PathLike
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from partialpool.columns import ColumnsError
+from partialpool.columns import ColumnsError, absent_fault
 
 # Plain decimal numbers: no blank, no thousands separator, no "nan" and no "inf",
 # on which engines differ.
@@ -284,7 +283,7 @@ def _read_parquet(path):
 def _check_names(there, wanted):
     for name in wanted:
         if name not in there:
-            raise ColumnsError(_absent_fault(there, name))
+            raise ColumnsError(absent_fault(there, name))
         if there.count(name) > 1:
             raise ColumnsError(
                 f"Column {name!r} is in the table {there.count(name)} times: rename or "
@@ -305,18 +304,6 @@ def _check_spark_names(there, wanted):
                 f"Column {name!r} has a namesake in other capitals, and Spark does not "
                 "tell them apart: rename or drop one of them first."
             )
-
-
-def _absent_fault(there, name):
-    alike = {str(column).strip().casefold(): column for column in there}
-    close = get_close_matches(name.strip().casefold(), alike, n=1)
-    guess = f" (did you mean {alike[close[0]]!r}?)" if close else ""
-    listed = ", ".join(map(repr, there[:12])) or "no columns"
-    more = f" and {len(there) - 12:,} more" if len(there) > 12 else ""
-    return (
-        f"Column {name!r} is not in the table, which has {listed}{more}: correct the "
-        f"name{guess}."
-    )
 
 
 def _tidy(table, outcome):

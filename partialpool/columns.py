@@ -106,7 +106,10 @@ def _check_shape(table, columns):
             f"{there[0]!r}: give each column one name, for example with "
             "table.columns = ['_'.join(map(str, name)) for name in table.columns]."
         )
-    faults = [_absent_fault(there, name) for name in columns if name not in there]
+    rename = " or rename the column with table.rename(columns={…})"
+    faults = [
+        absent_fault(there, name, rename) for name in columns if name not in there
+    ]
     faults += [
         f"Column {name!r} is in the table {there.count(name)} times: rename or drop "
         "all but one."
@@ -122,7 +125,8 @@ def _check_shape(table, columns):
         raise ColumnsError("\n".join(faults))
 
 
-def _absent_fault(there, name):
+def absent_fault(there, name, or_else=""):
+    """Say that a column is not there, with the likeliest name and another way out."""
     alike = {str(column).strip().casefold(): column for column in there}
     close = get_close_matches(str(name).strip().casefold(), alike, n=1)
     guess = f" (did you mean {alike[close[0]]!r}?)" if close else ""
@@ -130,7 +134,7 @@ def _absent_fault(there, name):
     more = f" and {len(there) - 12:,} more" if len(there) > 12 else ""
     return (
         f"Column {name!r} is not in the table, which has {listed}{more}: correct the "
-        f"name{guess} or rename the column with table.rename(columns={{…}})."
+        f"name{guess}{or_else}."
     )
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 
 import numpy as np
 
@@ -78,8 +78,6 @@ class Factor:
     Attributes
     ----------
     name : str
-    variables : list of str
-        Columns of the table whose combinations are the groups.
     codes : numpy.ndarray
         Group of each row.
     levels : list of str
@@ -88,7 +86,6 @@ class Factor:
     """
 
     name: str
-    variables: list
     codes: np.ndarray
     levels: list
     terms: list
@@ -181,17 +178,13 @@ def read_design(formula, table, environment):
 
 
 def _outcome_moments(observations):
-    y = observations.y.value
-    mean = float(np.average(y, weights=observations.count))
-    variance = np.average((y - mean) ** 2, weights=observations.count)
-    if observations.is_cells:
-        variance += observations.ss.sum() / observations.rows
-    if not variance > 0:
+    mean, sd = observations.outcome_moments()
+    if not sd > 0:
         raise ValueError(
             f"Every value of {observations.outcome} is the same: there is nothing to "
             "model."
         )
-    return mean, float(np.sqrt(variance))
+    return mean, sd
 
 
 def _moments_with_weights(observations):
@@ -214,7 +207,7 @@ def _factor(name, terms, observations):
     columns = [combinations[variable].astype(str) for variable in variables]
     levels = reduce(lambda a, b: a + ":" + b, columns).tolist()
     parts = [_term(term.name, term.expr, observations) for term in terms]
-    return Factor(name, variables, codes, levels, parts)
+    return Factor(name, codes, levels, parts)
 
 
 def _term(name, term, observations):
@@ -223,11 +216,12 @@ def _term(name, term, observations):
     mean, square = np.zeros(columns), np.zeros(columns)
     for block in blocks:
         ones = observations.products(block.multiplier, None, weighted=False)
-        mean += _sum_by_code(block, ones, observations) @ block.matrix
+        sums = partial(observations.sum_by, block.codes, size=len(block.matrix))
+        mean += sums(ones) @ block.matrix
         squares = observations.products(
             block.multiplier, block.multiplier, weighted=False
         )
-        square += _sum_by_code(block, squares, observations) @ block.matrix**2
+        square += sums(squares) @ block.matrix**2
     mean /= observations.rows
     variance = square / observations.rows - mean**2
     # What rounding leaves of a constant column counts as nothing.
@@ -235,13 +229,6 @@ def _term(name, term, observations):
     is_intercept = term.kind == "intercept"
     levels = None if is_intercept else _labels(term, columns)
     return Term(name, blocks, levels, mean, np.sqrt(variance), is_intercept)
-
-
-def _sum_by_code(block, weights, observations):
-    if block.codes is None:
-        size = len(observations.table)
-        return np.array([size if weights is None else weights.sum()], dtype=float)
-    return np.bincount(block.codes, weights, minlength=len(block.matrix))
 
 
 def _labels(term, columns):

@@ -183,7 +183,7 @@ def _tree(design, sums, marginal, sample, dense, eliminated):
         else:
             effects = dense[:, sums.slices[i]].reshape(len(dense), spread.groups, -1)
         _add_factor(variables, coords, factor, effects)
-    _add_spreads(variables, design, marginal, sample.draws)
+    _add_spreads(variables, coords, design, marginal, sample.draws)
     chains = {
         name: (("chain", "draw", *dims), _by_chain(values))
         for name, (dims, values) in variables.items()
@@ -209,53 +209,49 @@ def _by_chain(values):
     return values.reshape(CHAINS, -1, *values.shape[1:])
 
 
+def _each_term(terms, values):
+    """Give each term its columns of the last axis."""
+    start = 0
+    for term in terms:
+        yield term, values[..., start : start + term.columns]
+        start += term.columns
+
+
+def _named(term, values, dim, coords):
+    """Dimensions and values of a term: one more dimension if its columns have names."""
+    if term.levels is None:
+        return (), values[..., 0]
+    coords[dim] = term.levels
+    return (dim,), values
+
+
+def _expression_dim(term):
+    return f"{term.name.split('|')[0]}__expr_dim"
+
+
 def _add_common(variables, coords, design, sums, dense):
     common = dense[:, : sums.common]
-    start = 0
-    for term in design.common:
-        values = common[:, start : start + term.columns]
-        start += term.columns
+    for term, values in _each_term(design.common, common):
         if term.is_intercept:
             # From the mean of the predictors back to where they are zero.
             values = values + design.shift - (common @ sums.centres)[:, None]
-        if term.levels is None:
-            variables[term.name] = ((), values[:, 0])
-        else:
-            dim = f"{term.name}_dim"
-            coords[dim] = term.levels
-            variables[term.name] = ((dim,), values)
+        variables[term.name] = _named(term, values, f"{term.name}_dim", coords)
 
 
 def _add_factor(variables, coords, factor, effects):
     groups = f"{factor.name}__factor_dim"
     coords[groups] = factor.levels
-    start = 0
-    for term in factor.terms:
-        values = effects[:, :, start : start + term.columns]
-        start += term.columns
-        dims, values = (groups,), values
-        if term.levels is None:
-            values = values[:, :, 0]
-        else:
-            dim = f"{term.name.split('|')[0]}__expr_dim"
-            coords[dim] = term.levels
-            dims = (groups, dim)
-        variables[term.name] = (dims, values)
+    for term, values in _each_term(factor.terms, effects):
+        dims, values = _named(term, values, _expression_dim(term), coords)
+        variables[term.name] = ((groups, *dims), values)
 
 
-def _add_spreads(variables, design, marginal, theta):
+def _add_spreads(variables, coords, design, marginal, theta):
     variables["sigma"] = ((), np.exp(theta[:, 0]))
     for factor, spread in zip(design.factors, marginal.spreads, strict=True):
-        sds = np.exp(theta[:, spread.sds])
-        start = 0
-        for term in factor.terms:
-            values = sds[:, start : start + term.columns]
-            start += term.columns
-            if term.levels is None:
-                variables[f"{term.name}_sigma"] = ((), values[:, 0])
-            else:
-                dim = f"{term.name.split('|')[0]}__expr_dim"
-                variables[f"{term.name}_sigma"] = ((dim,), values)
+        for term, sds in _each_term(factor.terms, np.exp(theta[:, spread.sds])):
+            named = _named(term, sds, _expression_dim(term), coords)
+            variables[f"{term.name}_sigma"] = named
         if spread.correlations.start != spread.correlations.stop:
             _add_correlations(variables, factor, marginal, spread, theta)
 
@@ -442,8 +438,8 @@ def _draw_groups(posterior, terms, factor, count, rng):
     sds = _stack(posterior, terms, "_sigma")
     size = sds.shape[-1]
     noise = rng.standard_normal((*sds.shape[:2], count, size))
-    correlation = np.broadcast_to(np.eye(size), (*sds.shape[:2], size, size)).copy()
     if f"{factor}_correlation" in posterior:
+        correlation = np.broadcast_to(np.eye(size), (*sds.shape[:2], size, size)).copy()
         pairs = posterior[f"{factor}_correlation"].to_numpy()
         rows, columns = np.tril_indices(size, -1)
         pairs = pairs.reshape(*sds.shape[:2], -1)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from partialpool.designs import Block
+
 # Cross-tables up to this many numbers (400 MB) are made in full.
 LARGEST_TABLE = 50_000_000
 
@@ -109,8 +111,6 @@ class _Part:
 
 
 def _outcome_part(design):
-    from partialpool.designs import Block
-
     return _Part([Block(None, np.ones((1, 1)), design.observations.y)], 1, None)
 
 
@@ -153,13 +153,6 @@ def _codes(part, block, inner=None, inner_size=1):
     return codes
 
 
-def _sum(codes, weights, size, observations):
-    if codes is None:
-        rows = len(observations.table)
-        return np.array([rows if weights is None else weights.sum()], dtype=float)
-    return np.bincount(codes, weights, minlength=size).astype(float, copy=False)
-
-
 def _product(a, b, observations):
     total = np.zeros((a.columns, b.columns))
     for x in a.blocks:
@@ -168,7 +161,7 @@ def _product(a, b, observations):
             inner = _codes(b, z)
             codes = _codes(a, x, inner, shape[2] * shape[3])
             weights = observations.products(x.multiplier, z.multiplier)
-            table = _sum(codes, weights, np.prod(shape), observations).reshape(shape)
+            table = observations.sum_by(codes, weights, np.prod(shape)).reshape(shape)
             product = np.einsum(
                 "aubv,uk,vl->akbl", table, x.matrix, z.matrix, optimize=True
             )
@@ -184,7 +177,7 @@ def _same_groups(a, b, observations):
             shape = (a.groups, len(x.matrix), len(z.matrix))
             codes = _codes(a, x, z.codes, shape[2])
             weights = observations.products(x.multiplier, z.multiplier)
-            table = _sum(codes, weights, np.prod(shape), observations).reshape(shape)
+            table = observations.sum_by(codes, weights, np.prod(shape)).reshape(shape)
             total = total + np.einsum(
                 "auv,uk,vl->akl", table, x.matrix, z.matrix, optimize=True
             )

@@ -116,12 +116,38 @@ class Observations:
 
     def moments(self, name):
         """Mean and standard deviation of a column over all rows."""
-        x = self.table[name].to_numpy(float)
+        within = self._within(name, name).sum() if name in self.covariates else 0.0
+        return self._moments(self.table[name].to_numpy(float), within)
+
+    def outcome_moments(self):
+        """Mean and standard deviation of the outcome over all rows."""
+        return self._moments(self.y.value, self.ss.sum() if self.is_cells else 0.0)
+
+    def _moments(self, x, within):
         mean = np.average(x, weights=self.count)
         variance = np.average((x - mean) ** 2, weights=self.count)
-        if name in self.covariates:
-            variance += self.table[f"ss_{name}"].sum() / self.rows
-        return float(mean), float(np.sqrt(variance))
+        return float(mean), float(np.sqrt(variance + within / self.rows))
+
+    def sum_by(self, codes, weights, size):
+        """Sum a number of each row or cell by code.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray or None
+            From 0 to `size`; None puts all rows together.
+        weights : numpy.ndarray or None
+            The numbers; None stands for 1.
+        size : int
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (size,).
+        """
+        if codes is None:
+            total = len(self.table) if weights is None else weights.sum()
+            return np.array([total], dtype=float)
+        return np.bincount(codes, weights, minlength=size)
 
     def products(self, a, b, *, weighted=True):
         """Sum over the rows of each cell of two multipliers' product.
