@@ -414,11 +414,16 @@ def _as_key(column, kind):
 
 def _collect(frame):
     """Run the query and return its few rows as a pandas frame."""
-    if frame.implementation.is_pandas_like() or frame.implementation.is_duckdb():
+    if frame.implementation.is_pandas_like():
         return frame.collect("pandas").to_native()
-    # The others turn into pandas only by way of pyarrow, or with a warning.
-    rows = frame.collect()
-    return pd.DataFrame({name: rows[name].to_numpy() for name in rows.columns})
+    import pyarrow as pa
+
+    rows = frame.collect("pyarrow").to_native()
+    for i, kind in enumerate(rows.schema):
+        if pa.types.is_string(kind.type) or pa.types.is_large_string(kind.type):
+            # Labels as codes: text, made row by row, would cost more than the sums.
+            rows = rows.set_column(i, kind.name, rows.column(i).dictionary_encode())
+    return rows.to_pandas(date_as_object=False)
 
 
 # Rows that are dropped --------------------------------------------------------
@@ -448,7 +453,8 @@ def _count_values(frame):
     """Count each value of the outcome, the most frequent first."""
     y = nw.col("y")
     found = frame.filter(~y.is_null()).group_by("y").agg(nw.len().alias("n"))
-    found = _collect(found).set_index("y")["n"].astype(int)
+    found = _collect(found)
+    found = pd.Series(found["n"].to_numpy(int), found["y"].to_numpy())
     return found.sort_index().sort_values(ascending=False, kind="stable")
 
 
@@ -690,12 +696,12 @@ def _as_labels(values, kind):
 
 
 def _as_categories(values, kind):
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.cat.remove_unused_categories()
     labels = pd.Categorical(values)
+    rows = np.bincount(labels.codes, minlength=len(labels.categories))
+    levels = labels.categories[rows > 0]
     if ordered := kind == nw.Enum:
-        there = set(labels.categories)
+        there = set(levels)
         levels = [level for level in kind.categories if level in there]
     else:
-        levels = sorted(labels.categories)
+        levels = sorted(levels)
     return labels.set_categories(pd.Index(levels, dtype="str"), ordered=ordered)

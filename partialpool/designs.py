@@ -205,9 +205,14 @@ def _factor(name, terms, observations):
     variables = factor_columns(terms[0].factor)
     codes, combinations = observations.codes(variables)
     columns = [combinations[variable].astype(str) for variable in variables]
-    levels = reduce(lambda a, b: a + ":" + b, columns).tolist()
+    levels = reduce(lambda a, b: a + ":" + b, columns)
+    if (twice := levels.duplicated()).any():
+        raise ValueError(
+            f"Two groups of {name} would both be called {levels[twice].iloc[0]}: take "
+            f"the colons out of the labels of {' and '.join(variables)}."
+        )
     parts = [_term(term.name, term.expr, observations) for term in terms]
-    return Factor(name, codes, levels, parts)
+    return Factor(name, codes, levels.tolist(), parts)
 
 
 def _term(name, term, observations):

@@ -123,7 +123,8 @@ def fit(
         chosen = choose_priors(design, priors)
         sizes = [(len(f.levels), f.columns) for f in design.factors]
         marginal = Marginal(sums, chosen, sizes, lkj if correlated else None)
-        sample = _sample(marginal, draws, rng)
+        sample = _sample(marginal, draws, rng, design.observations.outcome)
+        _refuse_no_remainder(sample, design)
         dense, eliminated = marginal.draw(sample.draws, rng)
     return _tree(design, sums, marginal, sample, dense, eliminated)
 
@@ -151,13 +152,14 @@ def _check(family, draws, lkj):
         raise ValueError(f"lkj is {lkj}: give a number above 0.")
 
 
-def _sample(marginal, draws, rng):
+def _sample(marginal, draws, rng, outcome):
     try:
         sample = importance.sample(marginal.log_density, marginal.start(), draws, rng)
     except importance.ModeError as error:
         raise ValueError(
             f"The posterior could not be drawn: {error} Are there enough rows for this "
-            "formula, and is every prior proper?"
+            f"formula, does something of {outcome} remain that it does not explain, "
+            "and is every prior proper?"
         ) from None
     if sample.method != "importance":
         warnings.warn(
@@ -168,6 +170,15 @@ def _sample(marginal, draws, rng):
             stacklevel=3,
         )
     return sample
+
+
+def _refuse_no_remainder(sample, design):
+    # Above what rounding leaves, below what any measurement does.
+    if np.median(np.exp(sample.draws[:, 0])) < 1e-6 * design.outcome_sd:
+        raise ValueError(
+            f"The formula explains {design.observations.outcome} without remainder, so "
+            "that sigma is 0: leave out the column that the outcome was made from."
+        )
 
 
 def _tree(design, sums, marginal, sample, dense, eliminated):
@@ -328,6 +339,7 @@ def predict(fit, rows, *, unseen="refuse", seed=None):
     population = _population(posterior, terms, rows)
     mean = population.copy()
     groups = terms.group.terms.values() if terms.group else []
+    rows = _number_as_fitted(fit, rows)
     for name in dict.fromkeys(term.factor.name for term in groups):
         mine = [term for term in groups if term.factor.name == name]
         mean += _group_effects(posterior, mine, rows, unseen, rng)
@@ -386,6 +398,16 @@ def _refuse_new_levels(name, column, recipe, description):
             f"{name} holds {', '.join(new[:5])}, which the fit has not seen; it knows "
             f"{', '.join(str(level) for level in known[:20])}."
         )
+
+
+def _number_as_fitted(fit, rows):
+    """Write 1 and 1.0, which are one group, as the fit did."""
+    numbered = {}
+    for name, kind in json.loads(fit.attrs["recipe"])["numbered"].items():
+        column = rows[name]
+        if column.dtype.kind in "iuf" and (column % 1 == 0).all():
+            numbered[name] = column.astype(kind)
+    return rows.assign(**numbered)
 
 
 def _population(posterior, terms, rows):

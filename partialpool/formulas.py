@@ -201,13 +201,14 @@ def recipe_for(description, observations, columns, environment):
     Returns
     -------
     dict
-        Columns, levels of each category, which of them are ordered, mean and
-        standard deviation of each number and of what is scaled or centred.
-        Plain values, so that it can be stored.
+        Columns, levels of each category, which of them are ordered, kind of
+        number of each column that only groups rows, mean and standard deviation of
+        each other number and of what is scaled or centred. Plain values, so that it
+        can be stored.
     """
     factors = _factor_variables(description)
     recipe = {"columns": sorted(columns), "levels": {}, "ordered": [], "moments": {}}
-    recipe["scaled"] = []
+    recipe |= {"scaled": [], "numbered": {}}
     for call in _scalings(description):
         with _plain_errors():
             moments = _moments_of(call, observations, environment)
@@ -218,6 +219,8 @@ def recipe_for(description, observations, columns, environment):
         # The levels of a column that only groups rows stay out: there may be many.
         if name in factors:
             recipe["levels"][name] = ["a", "b"]
+            if column.dtype.kind in "iuf":
+                recipe["numbered"][name] = str(column.dtype)
         elif pd.api.types.is_numeric_dtype(column):
             recipe["moments"][name] = observations.moments(name)
             if name in _encoded_variables(description):

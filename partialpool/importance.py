@@ -70,7 +70,7 @@ def find_mode(log_density, start, *, steps=100, tolerance=1e-4):
     Raises
     ------
     ModeError
-        If the climb does not end.
+        If the climb does not end, or only where the density is lost to rounding.
     """
     x, damping = np.asarray(start, dtype=float), 1.0
     value = log_density(x[None])[0]
@@ -114,9 +114,10 @@ def _derivatives(log_density, x, value, reach):
     unit = np.diag(reach)
     i, j = np.triu_indices(size, 1)
     points = [x + unit, x - unit, x + unit[i] + unit[j], x - unit[i] - unit[j]]
-    up, down, both, neither = np.split(
-        log_density(np.vstack(points)), np.cumsum([size, size, len(i)])
-    )
+    values = log_density(np.vstack(points))
+    if not np.isfinite(values).all():
+        raise ModeError("The search for the mode left the range of numbers.")
+    up, down, both, neither = np.split(values, np.cumsum([size, size, len(i)]))
     gradient = (up - down) / (2 * reach)
     hessian = np.diag((up + down - 2 * value) / reach**2)
     mixed = both + neither - up[i] - down[i] - up[j] - down[j] + 2 * value

@@ -356,7 +356,8 @@ class Marginal:
         noise = rng.standard_normal((len(theta), self.columns)) * sigma[:, None]
         right = factor[:, -1, :-1] + noise
         dense = np.empty_like(right)
-        for k, lower in enumerate(factor):
+        # Where every effect has been eliminated, LAPACK would have nothing to solve.
+        for k, lower in enumerate(factor if self.columns else ()):
             # LAPACK reads by columns, so that a lower factor looks like an upper one.
             dense[k], _ = scipy.linalg.lapack.dtrtrs(
                 lower[:-1, :-1].T, right[k], lower=0

@@ -468,6 +468,28 @@ def test_a_posterior_that_does_not_exist_is_refused():
         fit("y ~ 0 + x", table().assign(x=0.0), flat)
 
 
+@pytest.mark.filterwarnings("ignore::partialpool.exact.SlowerMethodWarning")
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ x + (1|g)"])
+def test_an_outcome_that_leaves_no_remainder_is_refused(formula):
+    rows = table().assign(y=lambda rows: 1 + 2 * rows["x"])
+    said = r"y without remainder|of y remain that it does not explain"
+    with pytest.raises(ValueError, match=said):
+        fit(formula, rows)
+
+
+def test_two_groups_of_one_name_are_refused():
+    rows = pd.DataFrame({"a": ["p:q", "p"] * 9, "b": ["r", "q:r"] * 9, "y": range(18)})
+    with pytest.raises(ValueError, match="a:b would both be called p:q:r"):
+        fit("y ~ 1 + (1|a:b)", rows)
+
+
+def test_a_model_of_one_factor_alone_keeps_quiet(capfd):
+    posterior = posterior_of("y ~ 0 + (1|g)")
+    assert set(posterior) == {"1|g", "1|g_sigma", "sigma"}
+    # LAPACK complains past Python.
+    assert capfd.readouterr() == ("", "")
+
+
 # Predictions ------------------------------------------------------------------------
 
 
@@ -513,6 +535,16 @@ def test_individuals_vary_by_sigma_around_their_mean(wide_fit):
 def test_new_rows_need_no_outcome_and_no_more_columns_than_named(wide_fit):
     rows = table()[["h", "g", "z", "sex", "x"]][:3]
     assert pool.predict(wide_fit, rows, seed=1).sizes["row"] == 3
+
+
+@pytest.mark.parametrize("kinds", [(int, float), (float, int), ("int8", "int64")])
+def test_whole_numbers_of_every_kind_name_the_same_groups(kinds):
+    seen, new = kinds
+    rows = table().assign(g=lambda rows: pd.factorize(rows["g"])[0].astype(seen))
+    again = rows[:9].astype({"g": new})
+    found = fit("y ~ 1 + (1|g) + (1|g:h)", rows)
+    means = [pool.predict(found, one, seed=1)["mean"] for one in (rows[:9], again)]
+    assert_allclose(*means)
 
 
 def test_unseen_groups_are_refused(wide_fit):
