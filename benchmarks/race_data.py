@@ -18,6 +18,8 @@ PARTIAL = f"{COMPLETE} + (1|subject) + (1|provider)"
 EMPLOYED = "employed ~ sex + (1|subject) + (1|provider)"
 EMPLOYED_BY = ["subject", "provider", "sex"]
 SEED = 2026
+# More rows than this are these rows many times over.
+MOST_WRITTEN = 100_000_000
 
 
 class Data:
@@ -66,6 +68,9 @@ class Data:
     def write(self):
         """Write the Parquet files, unless they are there."""
         if self.path.exists():
+            return
+        if self.rows > MOST_WRITTEN:
+            _repeat_rows(self)
             return
         names = ", ".join(self.labels)
         if self.employed:
@@ -128,6 +133,22 @@ def _write_rows(data, columns, wanted):
                 f"ORDER BY hash(graduate) LIMIT {quota}) ORDER BY hash(graduate, 1)) "
                 f"TO '{draft}/part-{i:04}.parquet' (FORMAT parquet, COMPRESSION zstd)"
             )
+        draft.rename(data.path)
+
+
+def _repeat_rows(data):
+    """Link the files of the most rows that are written, until there are enough."""
+    once = Data(data.path.parent, MOST_WRITTEN, data.employed)
+    once.write()
+    times, rest = divmod(data.rows, MOST_WRITTEN)
+    if rest:
+        raise ValueError(f"Beyond {MOST_WRITTEN:,} rows, ask for a multiple of it.")
+    with tempfile.TemporaryDirectory(dir=data.path.parent) as work:
+        draft = Path(work) / "draft"
+        draft.mkdir()
+        for source in once.path.glob("*.parquet"):
+            for i in range(times):
+                (draft / f"{source.stem}-{i:02}.parquet").hardlink_to(source)
         draft.rename(data.path)
 
 

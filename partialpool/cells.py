@@ -267,9 +267,9 @@ def _read_parquet(path):
                 "the folder that does."
             )
         pattern += "/**/*.parquet"
-    # A connection of its own: no setting or table of the user's is touched, and
-    # nothing is fetched. The progress bar would end up in a notebook's output.
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    # A cursor of its own: no setting or table of the user's is touched, and limits on
+    # memory or threads hold. The progress bar would end up in a notebook's output.
+    connection = duckdb.default_connection().cursor()
     connection.execute("SET enable_progress_bar = false")
     try:
         return connection.read_parquet(pattern)
