@@ -58,6 +58,12 @@ def _pymc(on, centred, sampler, most, **options):
     return _nuts(name, f"PyMC on {on}", sampler, most, make)
 
 
+def _integrated(sampler):
+    name = f"nuts_integrated{'_nutpie' * (sampler == 'nutpie')}"
+    model = "integrated density from sums of products"
+    return _nuts(name, model, sampler, 10**6, nuts.integrated_nuts)
+
+
 def _nuts(name, model, sampler, most, make):
     return Entrant(
         name,
@@ -119,7 +125,7 @@ ENTRANTS = [
         "gram_glm",
         "linear model from the same cells",
         COMPLETE_POINTS,
-        10**8,
+        10**9,
         partial(fits.gram_glm, formula=COMPLETE),
     ),
     Entrant(
@@ -198,6 +204,8 @@ ENTRANTS = [
     _pymc("cells", False, "nutpie", 10**4),
     # This one copes best with many rows.
     _pymc("cells", True, "nutpie", 10**5, metric="low_rank", draws=1_000),
+    _integrated("pymc"),
+    _integrated("nutpie"),
     _binomial(
         "binomial_rows",
         "PyMC on rows, NUTS of nutpie",

@@ -87,6 +87,21 @@ def _collapse_and(name, fit, data, by):
     return {"collapse": middle - start, name: end - middle}, result
 
 
+def sum_up(formula, cells):
+    """Sums of products of a model, and the density of its standard deviations."""
+    from formulae.environment import Environment
+
+    from partialpool.designs import read_design
+    from partialpool.grams import gram
+    from partialpool.marginals import Marginal
+    from partialpool.priors import choose_priors
+
+    design = read_design(formula, cells, Environment.capture(0))
+    sums = gram(design)
+    sizes = [(len(factor.levels), factor.columns) for factor in design.factors]
+    return sums, Marginal(sums, choose_priors(design, None), sizes)
+
+
 def _solve_gram(formula, cells):
     """Coefficients and standard errors of a linear model, from its Gram matrix."""
     from formulae.environment import Environment

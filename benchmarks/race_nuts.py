@@ -3,6 +3,7 @@
 import time
 
 from race_data import COMMON, EMPLOYED, GROUPS, OUTCOME, PARTIAL, SEED, dummies
+from race_fits import sum_up
 
 EFFECTIVE_DRAWS, LEAST_ESS, WORST_R_HAT = 400, 100, 1.05
 TUNE, DRAWS, CHAINS = 1_000, 2_000, 2
@@ -35,6 +36,17 @@ def pymc_nuts(data, on, centred, sampler, **options):
     return run(model, setting, **options)
 
 
+def integrated_nuts(data, sampler):
+    """Sample the standard deviations alone, the rest integrated out in closed form."""
+    sums, marginal = sum_up(PARTIAL, data.cells())
+    run = {"pymc": _run_pymc, "nutpie": _run_nutpie}[sampler]
+    return run(
+        _build_integrated(sums, marginal.priors, _read_priors(PARTIAL, data.frame)),
+        "coefficients integrated out",
+        complete=lambda posterior: _add_drawn_effects(posterior, marginal),
+    )
+
+
 def binomial_nuts(data, on):
     """Sample the binomial model in PyMC, on rows or on cells."""
     priors = _read_priors(EMPLOYED, data.frame, family="bernoulli")
@@ -48,7 +60,7 @@ def binomial_nuts(data, on):
     return result
 
 
-def _run_pymc(model, setting):
+def _run_pymc(model, setting, complete=None):
     import pymc as pm
 
     start = time.perf_counter()
@@ -64,10 +76,10 @@ def _run_pymc(model, setting):
             progressbar=False,
             compute_convergence_checks=False,
         )
-    return _judge(fit, time.perf_counter() - start, setting)
+    return _judge(fit, time.perf_counter() - start, setting, complete=complete)
 
 
-def _run_nutpie(model, setting, draws=DRAWS, metric="diag", tune=TUNE):
+def _run_nutpie(model, setting, draws=DRAWS, metric="diag", tune=TUNE, complete=None):
     import nutpie
 
     start = time.perf_counter()
@@ -85,7 +97,9 @@ def _run_nutpie(model, setting, draws=DRAWS, metric="diag", tune=TUNE):
     )
     end = time.perf_counter()
     setting += ", low-rank metric" * (metric == "low_rank")
-    return _judge(fit, end - start, setting, tune, sampling=end - middle)
+    return _judge(
+        fit, end - start, setting, tune, sampling=end - middle, complete=complete
+    )
 
 
 def _build(data, on, centred):
@@ -106,6 +120,69 @@ def _build(data, on, centred):
         else:
             pm.Normal("y", mean, sigma, observed=table[OUTCOME].to_numpy())
     return model
+
+
+def _build_integrated(sums, densities, priors):
+    """Write the density of the standard deviations in PyMC, from sums of products.
+
+    The closed form is that of `partialpool.marginals`; the largest factor, provider,
+    is eliminated first.
+    """
+    import numpy as np
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    cross, within = sums.cross[:, :, 0], sums.within[:, 0, 0]
+    subjects, providers = len(sums.dense) - 1 - sums.common, len(within)
+    place = np.arange(len(sums.dense))
+    common, subject = place[: sums.common], place[sums.common : -1]
+    precision, mean = densities.precision, densities.mean
+    known = np.zeros_like(sums.dense)
+    known[common, common] = precision
+    known[-1, common] = known[common, -1] = precision * mean
+    known[-1, -1] = (precision * mean**2).sum()
+    of_subjects = np.zeros_like(sums.dense)
+    of_subjects[subject, subject] = 1
+    with pm.Model() as model:
+        sigma = pm.HalfStudentT("sigma", **priors["sigma"])
+        a, b = (
+            pm.HalfNormal(f"1|{name}_sigma", **priors[f"1|{name}_sigma"])
+            for name in GROUPS
+        )
+        total = within + (sigma / b) ** 2
+        left = sums.dense - (cross / total) @ cross.T
+        left += sigma**2 * known + (sigma / a) ** 2 * of_subjects
+        diagonal = pt.diag(pt.linalg.cholesky(left))
+        free = sums.total_weight - sums.common - subjects - providers
+        density = (
+            -free * pt.log(sigma)
+            - pt.log(diagonal[:-1]).sum()
+            - 0.5 * pt.log(total).sum()
+            - 0.5 * (diagonal[-1] / sigma) ** 2
+            - subjects * pt.log(a)
+            - providers * pt.log(b)
+        )
+        pm.Potential("density", density)
+    return model
+
+
+def _add_drawn_effects(posterior, marginal):
+    """Draw coefficients and effects given the standard deviations."""
+    import numpy as np
+
+    names = ["sigma", *(f"1|{name}_sigma" for name in GROUPS)]
+    sds = np.stack([posterior[name].to_numpy() for name in names], axis=-1)
+    theta = np.log(sds).reshape(-1, len(names))
+    dense, eliminated = marginal.draw(theta, np.random.default_rng(SEED))
+    common = marginal.gram.common
+    drawn = {"b": dense[:, 1:common], "1|subject": dense[:, common:]}
+    drawn["1|provider"] = eliminated[:, :, 0]
+    return posterior.assign(
+        {
+            name: (("chain", "draw", f"{name} place"), x.reshape(*sds.shape[:2], -1))
+            for name, x in drawn.items()
+        }
+    )
 
 
 def _build_binomial(table, on, priors):
@@ -188,9 +265,11 @@ def _read_priors(formula, frame, **options):
     return priors
 
 
-def _judge(fit, seconds, setting, tune=TUNE, sampling=None):
+def _judge(fit, seconds, setting, tune=TUNE, sampling=None, complete=None):
     """Report the time to 400 effective draws, or why there is none."""
     posterior = fit["posterior"].to_dataset()
+    if complete is not None:
+        posterior = complete(posterior)
     if sampling is None:
         sampling = float(fit["posterior"].attrs["sampling_time"])
     least, worst = _diagnose(posterior)
