@@ -114,7 +114,7 @@ def _agree(shape):
         shape.formula,
         shape.make(),
         priors=shape.priors and shape.priors(),
-        draws=20_000,
+        draws=100_000,
         correlated=shape.correlated,
         seed=1,
     )

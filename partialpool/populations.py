@@ -1,0 +1,289 @@
+"""Populations to draw graduates from: published where that can be, else assumed."""
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from partialpool.mixtures import calibrate
+from partialpool.published import YEARS, load_published_earnings
+from partialpool.truths import GraduateTruth
+
+# Published: mean over subject areas of ln(regional median / UK median), first
+# degree, Discover Uni 2025. The shares of London, the South East, the North West
+# and the North East follow LEO counts of 2018-19; the other shares are assumed.
+REGIONS = pd.DataFrame(
+    {
+        "North East": (-0.11, 0.040),
+        "North West": (-0.09, 0.125),
+        "Yorkshire and the Humber": (-0.09, 0.085),
+        "East Midlands": (-0.06, 0.075),
+        "West Midlands": (-0.06, 0.090),
+        "East of England": (0.05, 0.100),
+        "London": (0.17, 0.230),
+        "South East": (0.06, 0.145),
+        "South West": (-0.04, 0.090),
+        "Wales": (-0.11, 0.010),
+        "Scotland": (-0.03, 0.010),
+    },
+    index=["effect", "share"],
+).T
+ABROAD = ["Wales", "Scotland"]  # graduates live there; the providers are English
+
+# Assumed, both columns: the bands are LEO's, joined; no medians are published.
+ATTAINMENT = pd.DataFrame(
+    {
+        "BTEC or other": (-0.08, 0.28),
+        "below 240 points": (-0.05, 0.12),
+        "240 to 299 points": (-0.02, 0.17),
+        "300 to 359 points": (0.03, 0.24),
+        "360 points or more": (0.10, 0.19),
+    },
+    index=["effect", "share"],
+).T
+
+# Computed from published provider medians: standard deviation of their logs, net
+# of sampling noise (DerSimonian-Laird), and how many of 150 providers have the
+# subject. Other subjects follow the rules of _between_sds and _count_providers.
+BETWEEN_SD = {
+    "Agriculture, food and related studies": 0.15,
+    "Biosciences": 0.15,
+    "Economics": 0.20,
+    "Medicine and dentistry": 0.07,
+    "Nursing and midwifery": 0.055,
+}
+OFFERED_BY = {
+    "Agriculture, food and related studies": 57,
+    "Biosciences": 115,
+    "Economics": 80,
+    "Medicine and dentistry": 39,
+    "Nursing and midwifery": 75,
+}
+# Published provider medians in these two hardly agree with those in any other.
+APART = ["Medicine and dentistry", "Nursing and midwifery"]
+
+# How wide the effects have opened, five years being 1. Computed for 1 and 3 years
+# from the provider medians of the first three subjects above; assumed for 10.
+WIDENING = {1: 0.85, 3: 0.90, 5: 1.0, 10: 1.2}
+
+# All assumed from here on; the notes of simulate_graduates say what each does.
+COMMON_SHARE = 0.5
+SELECTIVITY_SD = 0.6
+SUBJECT_ATTAINMENT_SD = 0.5
+EFFECT_OF_SELECTION = 0.5
+STAY_SHARE = 0.4
+MOST_COMPOSITION = 0.6
+FULL_REACH_SPREAD = 0.30
+EMPLOYMENT_SD = 0.25
+COHORT_SD = 0.01
+PERMANENT_SHARE = 0.5
+YEARLY_PERSISTENCE = 0.85
+TAIL = 2.5
+
+
+def draw_truth(n_providers, n_cohorts, rng):
+    """Draw a truth: providers, who studies there, and what each of them earns."""
+    published = load_published_earnings()
+    subjects = _describe_subjects(published, n_providers)
+    providers, size, pull = _draw_providers(n_providers, rng)
+    cells = _draw_offers(subjects, providers, size, rng)
+    region_shares = _region_shares(providers)
+    attainment_shares = _attainment_shares(cells, providers, published)
+    mix = region_shares.reindex(cells["provider"]).to_numpy() @ REGIONS["effect"]
+    mix = mix + attainment_shares.to_numpy() @ ATTAINMENT["effect"]
+    subjects["reach"] = _reach(subjects, cells, mix)
+    reach = subjects["reach"].reindex(cells["subject"]).to_numpy()
+    cells["composition"] = mix * reach
+    cells["effect"] = _draw_effects(subjects, cells, pull, rng)
+    cohorts = pd.Series(
+        rng.normal(0, COHORT_SD, n_cohorts),
+        index=pd.RangeIndex(1, n_cohorts + 1, name="cohort").astype("int8"),
+    )
+    cells = cells.set_index(["provider", "subject"])
+    attainment_shares.index = cells.index
+    providers["share"] = cells["share"].groupby("provider").sum()
+    truth = GraduateTruth(
+        subjects=subjects[
+            ["share", "female", "providers", "between_sd", "published", "reach"]
+        ],
+        earnings=_published_shares(published, subjects["female"]),
+        providers=providers[["region", "share", "selectivity", "employment"]],
+        provider_subject=cells[["share", "effect", "composition"]],
+        regions=REGIONS["effect"].rename_axis("region"),
+        attainment=ATTAINMENT["effect"].rename_axis("prior_attainment"),
+        cohorts=cohorts.rename("effect"),
+        widening=pd.Series(WIDENING, index=_years_index()),
+        region_shares=region_shares,
+        attainment_shares=attainment_shares,
+        persistence=_persistence(),
+        tail=TAIL,
+    )
+    calibrate(truth, published)
+    return truth
+
+
+def _describe_subjects(published, n_providers):
+    count = published.pivot_table("graduates", "subject", "sex")
+    subjects = pd.DataFrame(
+        {
+            "share": count["all"] / count["all"].sum(),
+            "female": count["female"] / (count["female"] + count["male"]),
+        }
+    )
+    upper = np.log(published["upper_quartile"] / published["median"])
+    lower = np.log(published["median"] / published["lower_quartile"])
+    five = published.eval("yag == 5 and sex == 'all'")
+    spread = ((upper + lower) / 1.349)[five].set_axis(published["subject"][five])
+    # The narrower half of pay, at any age and for either sex, bounds what the
+    # effects may add: what they spread cannot be taken away again.
+    half = np.minimum(upper, lower) / 0.6745 / published["yag"].map(WIDENING)
+    subjects["room"] = half.groupby(published["subject"]).min()
+    subjects["between_sd"] = _between_sds(spread, subjects["room"])
+    subjects["published"] = subjects.index.isin(list(BETWEEN_SD))
+    subjects["providers"] = _count_providers(count["all"], n_providers)
+    return subjects
+
+
+def _between_sds(spread, room):
+    known = pd.Series(BETWEEN_SD)
+    line = np.polyfit(spread[known.index], known, 1)
+    most = np.minimum(known.max(), room / 2)
+    assumed = np.polyval(line, spread).clip(known.min(), most)
+    return pd.Series(assumed, index=spread.index).mask(
+        spread.index.isin(known.index), known.reindex(spread.index)
+    )
+
+
+def _count_providers(graduates, n_providers):
+    # The square root meets three of the five published counts closely.
+    anchor = "Biosciences"
+    rule = OFFERED_BY[anchor] * np.sqrt(graduates / graduates[anchor])
+    offered = pd.Series(OFFERED_BY).reindex(rule.index).fillna(rule.clip(upper=140))
+    return (offered * n_providers / 150).round().clip(3, n_providers).astype(int)
+
+
+def _draw_providers(n_providers, rng):
+    width = max(3, len(str(n_providers)))
+    names = [f"Provider {i:0{width}}" for i in range(1, n_providers + 1)]
+    homes = REGIONS.drop(ABROAD)["share"]
+    # Regions in turn, so that their providers are as many as their share says.
+    at = (np.arange(n_providers) + 0.5) / n_providers
+    home = np.searchsorted((homes / homes.sum()).cumsum().to_numpy(), at)
+    size, selection, own, employment = rng.normal(size=(4, n_providers))
+    pull = EFFECT_OF_SELECTION * selection + np.sqrt(1 - EFFECT_OF_SELECTION**2) * own
+    providers = pd.DataFrame(
+        {
+            "region": pd.Categorical.from_codes(
+                rng.permutation(home), categories=REGIONS.index
+            ),
+            "selectivity": SELECTIVITY_SD * selection,
+            "employment": EMPLOYMENT_SD * employment,
+        },
+        index=pd.Index(names, name="provider"),
+    )
+    return providers, size, pull
+
+
+def _draw_offers(subjects, providers, size, rng):
+    # Large providers offer more subjects; the order of an exponential race draws
+    # without replacement, in proportion to its weights.
+    race = rng.exponential(size=(len(subjects), len(providers))) / np.exp(size)
+    offered = race.argsort(axis=1).argsort(axis=1) < subjects[["providers"]].to_numpy()
+    for provider in np.flatnonzero(~offered.any(axis=0)):
+        offered[rng.integers(len(subjects)), provider] = True
+    subjects["providers"] = offered.sum(axis=1)
+    # Published cells of a subject have nearly exponential sizes.
+    rank = 0.6 * size + 0.8 * rng.normal(size=offered.shape)
+    weight = -np.log(scipy.special.ndtr(-rank)) * offered
+    weight *= subjects[["share"]].to_numpy() / weight.sum(axis=1, keepdims=True)
+    subject, provider = np.nonzero(offered)
+    return pd.DataFrame(
+        {
+            "provider": providers.index[provider],
+            "subject": subjects.index[subject],
+            "share": weight[subject, provider],
+            "place": provider,
+        }
+    )
+
+
+def _region_shares(providers):
+    stay = providers["region"].to_numpy()[:, None] == REGIONS.index.to_numpy()
+    move = REGIONS["share"] / REGIONS["share"].sum()
+    return pd.DataFrame(
+        STAY_SHARE * stay + (1 - STAY_SHARE) * move.to_numpy(),
+        index=providers.index,
+        columns=REGIONS.index.rename("region"),
+    )
+
+
+def _attainment_shares(cells, providers, published):
+    # Assumed: subjects that pay more at ten years recruit higher attainment.
+    at_ten = published.query("yag == 10 and sex == 'all'").set_index("subject")
+    pay = np.log(at_ten["median"])
+    centre = np.average(pay, weights=at_ten["graduates"])
+    shift = SUBJECT_ATTAINMENT_SD * (pay - centre) / pay.std()
+    level = shift.reindex(cells["subject"]).to_numpy()
+    level = level + providers["selectivity"].reindex(cells["provider"]).to_numpy()
+    spread = np.sqrt(1 + SUBJECT_ATTAINMENT_SD**2 + SELECTIVITY_SD**2)
+    cuts = spread * scipy.special.ndtri(ATTAINMENT["share"].cumsum().to_numpy()[:-1])
+    below = scipy.special.ndtr(cuts - level[:, None])
+    below = np.pad(below, ((0, 0), (1, 1)), constant_values=((0, 0), (0, 1)))
+    bands = ATTAINMENT.index.rename("prior_attainment")
+    return pd.DataFrame(np.diff(below, axis=1), columns=bands)
+
+
+def _reach(subjects, cells, mix):
+    # Where pay is narrow, as on a national scale, region and attainment cannot
+    # move it in full; nor may they explain all of the spread between providers.
+    spread = pd.Series(mix).groupby(cells["subject"].to_numpy()).std()
+    room = MOST_COMPOSITION * subjects["between_sd"] / spread
+    narrow = subjects["room"] / FULL_REACH_SPREAD
+    return np.minimum(narrow, room).clip(upper=1)
+
+
+def _draw_effects(subjects, cells, pull, rng):
+    common = np.where(cells["subject"].isin(APART), 0, COMMON_SHARE)
+    own = rng.normal(size=len(cells))
+    draw = np.sqrt(common) * pull[cells["place"]] + np.sqrt(1 - common) * own
+    effect = np.empty(len(cells))
+    for subject, rows in cells.groupby("subject").indices.items():
+        u, mix = draw[rows] - draw[rows].mean(), cells["composition"].to_numpy()[rows]
+        cov = np.cov(u, mix)
+        target = subjects.loc[subject, "between_sd"] ** 2
+        # Effect and composition together have the between-provider sd exactly.
+        roots = np.roots([cov[0, 0], 2 * cov[0, 1], cov[1, 1] - target])
+        effect[rows] = roots.max() * u
+    return effect
+
+
+def _years_index():
+    return pd.Index(YEARS, name="yag", dtype="int8")
+
+
+def _persistence():
+    gap = np.abs(np.subtract.outer(YEARS, YEARS))
+    years = _years_index()
+    fading = (1 - PERMANENT_SHARE) * YEARLY_PERSISTENCE**gap
+    return pd.DataFrame(PERMANENT_SHARE + fading, index=years, columns=years)
+
+
+def _published_shares(published, female):
+    by_sex = published[published["sex"] != "all"].set_index(["subject", "sex", "yag"])
+    by_sex = by_sex.sort_index()
+    both = by_sex[["graduates", "in_earnings"]].groupby(["subject", "yag"]).sum()
+    both = both.reindex(by_sex.index.droplevel("sex")).set_axis(by_sex.index)
+    # One share of women serves all years here: the odds of having earnings are
+    # set so that women are as many of those with earnings as published.
+    share = female.reindex(by_sex.index.get_level_values("subject")).to_numpy()
+    share = np.where(by_sex.index.get_level_values("sex") == "female", share, 1 - share)
+    with_earnings = by_sex["in_earnings"] / both["graduates"] / share
+    employed = by_sex["in_work_or_study"] / 100
+    return pd.DataFrame(
+        {
+            "location": np.log(by_sex["median"]),
+            "scale_lower": np.log(by_sex["median"] / by_sex["lower_quartile"]),
+            "scale_upper": np.log(by_sex["upper_quartile"] / by_sex["median"]),
+            "employed_logit": scipy.special.logit(employed),
+            "paid": (with_earnings / employed).clip(upper=1),
+        }
+    )
