@@ -9,7 +9,7 @@ PyMC, ArviZ and Matplotlib are imported only by the functions that need them,
 so that importing the package itself is quick.
 """
 
-from partialpool.cells import RowsDropped, collapse
+from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
 from partialpool.checks import SamplingError, check_sampling, use_reproducible_sampling
 from partialpool.columns import ColumnsError, check_columns
 from partialpool.data import (
@@ -40,6 +40,7 @@ from partialpool.verdicts import Verdict, record_verdict
 
 __all__ = [
     "LOOKS",
+    "CellsSaveNothing",
     "ColumnsError",
     "FormulaError",
     "GraduateTruth",

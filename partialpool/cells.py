@@ -1,5 +1,6 @@
 """Cells: any table, on any engine, as one row per combination of its predictors."""
 
+import difflib
 import glob
 import re
 import warnings
@@ -21,6 +22,10 @@ NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
 
 class RowsDropped(UserWarning):
     """Rows were dropped, as asked: how many, from which column, and why."""
+
+
+class CellsSaveNothing(UserWarning):
+    """There are nearly as many cells as rows: which column may be to blame."""
 
 
 def collapse(
@@ -102,6 +107,8 @@ def collapse(
     -----
     RowsDropped
         With the counts, if rows were dropped.
+    CellsSaveNothing
+        If 1,000 rows or more give fewer than 1.1 rows per cell.
 
     Notes
     -----
@@ -161,6 +168,8 @@ def collapse(
     }
     if dropped["rows"]:
         warnings.warn(_describe(dropped, rows, outcome), RowsDropped, stacklevel=2)
+    if rows >= 1000 and rows < 1.1 * len(cells):
+        warnings.warn(_spared_nothing(cells, binary), CellsSaveNothing, stacklevel=2)
     return cells
 
 
@@ -258,7 +267,11 @@ def _read_parquet(path):
     import duckdb
 
     if not path.exists():
-        raise ColumnsError(f"There is no file or folder {str(path)!r}: correct it.")
+        near = _nearest(path)
+        hint = f" (did you mean {str(near)!r}?)" if near else ""
+        raise ColumnsError(
+            f"There is no file or folder {str(path)!r}: correct it{hint}."
+        )
     pattern = glob.escape(str(path))
     if path.is_dir():
         if next(path.rglob("*.parquet"), None) is None:
@@ -278,6 +291,18 @@ def _read_parquet(path):
             f"{str(path)!r} cannot be read as Parquet: read it yourself, for example "
             "with pandas.read_csv, and give the table."
         ) from None
+
+
+def _nearest(path):
+    """Return what is there under the most similar name, or None."""
+    folder = path.parent
+    if not folder.is_dir():
+        return None
+    if "*" in path.name:
+        return folder
+    names = sorted(other.name for other in folder.iterdir())
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return folder / near[0] if near else None
 
 
 def _check_names(there, wanted):
@@ -469,6 +494,12 @@ def _check_text(found, outcome, markers):
     if not texts:
         return
     rows = int(found[texts].sum())
+    if signed := _numbers_with_signs(texts, found):
+        raise ColumnsError(
+            f"Column {outcome!r} holds text such as {signed[0]!r} in {_rows(rows)} "
+            "where numbers are needed: make numbers of it first, for example with "
+            "str.replace and pd.to_numeric of pandas."
+        )
     shown = [f"{text!r} in {found[text]:,}" for text in texts[:6]]
     if len(texts) > 6:
         shown.append(f"{len(texts) - 6:,} more")
@@ -478,6 +509,13 @@ def _check_text(found, outcome, markers):
         f"({', '.join(shown)}): correct {_them(rows)}, or, if they mark values held "
         f"back, drop and count {_them(rows)} with suppressed=[{listed}]."
     )
+
+
+def _numbers_with_signs(texts, found):
+    """Return the texts that hold digits, if they are too many to be markers."""
+    signed = [text for text in texts if re.search(r"\d", text)]
+    # Markers such as "<10" are few; "£154,241" differs from row to row.
+    return signed if len(signed) > min(6, len(found) / 2) else []
 
 
 def _drop_missing(frame, names, dropped):
@@ -682,6 +720,16 @@ def _finish(sums, numbers, binary, centres):
     for x in numbers:
         columns += [centres[x] + of(f"mean {x}"), n * of(f"var {x}"), products(x, "y")]
     return columns + [products(one, two) for one, two in combinations(numbers, 2)]
+
+
+def _spared_nothing(cells, binary):
+    sizes = cells[cells.attrs["by"]].nunique()
+    mend = "put a few bands of it in by=" if binary else "name it in continuous="
+    return (
+        f"Nothing is gained from {len(cells):,} cells of {cells.attrs['rows']:,} rows: "
+        f"if column {sizes.idxmax()!r}, with {sizes.max():,} different values, is a "
+        f"number, {mend}, and if it is an identifier, leave it out."
+    )
 
 
 def _as_labels(values, kind):

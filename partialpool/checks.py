@@ -74,6 +74,11 @@ def check_sampling(fit, var_names=None, *, max_rhat=1.01, min_ess=400):
             "The fit has one chain, and one chain cannot be compared with "
             "another: sample with chains=4."
         )
+    if (draws := fit["posterior"].sizes["draw"]) < 4:
+        raise SamplingError(
+            f"The fit has {draws} draws in each chain, and R-hat needs at least 4: "
+            "draw more, such as 1,000 in each chain."
+        )
     _refuse_not_finite(fit, var_names)
     each = _diagnose(fit, var_names)
     divergences = _count_divergences(fit)

@@ -3,6 +3,7 @@
 import json
 import warnings
 from functools import cache
+from numbers import Number, Real
 
 import numpy as np
 import pandas as pd
@@ -144,12 +145,13 @@ def _check(family, draws, lkj):
             f"The family {family} has no closed form, only the Gaussian one has: use "
             f'bambi.Model(formula, data, family="{family}") for this model.'
         )
-    if draws < CHAINS or draws % CHAINS or int(draws) != draws:
+    if not isinstance(draws, Real) or not draws > 0 or draws % CHAINS:
         raise ValueError(
-            f"draws is {draws}: give a multiple of {CHAINS}, the number of chains."
+            f"draws is {draws!r}: give a multiple of {CHAINS} above 0, since they come "
+            f"in {CHAINS} chains."
         )
-    if not lkj > 0:
-        raise ValueError(f"lkj is {lkj}: give a number above 0.")
+    if not isinstance(lkj, Real) or not lkj > 0:
+        raise ValueError(f"lkj is {lkj!r}: give a number above 0.")
 
 
 def _sample(marginal, draws, rng, outcome):
@@ -311,8 +313,9 @@ def predict(fit, rows, *, unseen="refuse", seed=None):
     Raises
     ------
     ValueError
-        If a column is missing or holds a level that the fit has not seen, or a
-        group is new and `unseen` does not say what to do.
+        If a column is missing, or holds a level that the fit has not seen or text
+        where the fit had numbers, or a group is new and `unseen` does not say what
+        to do.
 
     Examples
     --------
@@ -366,11 +369,7 @@ def _terms_for(fit, rows, environment):
             "This fit does not come from pool.fit: for a model of Bambi use its own "
             "predict."
         )
-    if not isinstance(rows, pd.DataFrame) or len(rows) == 0:
-        raise ValueError(
-            f"The new rows are a {type(rows).__name__} of {len(rows)}: give a pandas "
-            "table of at least one row."
-        )
+    _refuse_no_rows(rows)
     description = parse(fit.attrs["formula"])
     recipe = json.loads(fit.attrs["recipe"])
     for name in recipe["columns"]:
@@ -382,8 +381,37 @@ def _terms_for(fit, rows, environment):
             raise ValueError(
                 f"{name} is missing in {int(rows[name].isna().sum())} of the new rows."
             )
+        if name in recipe["moments"]:
+            _refuse_no_numbers(rows[name])
         _refuse_new_levels(name, rows[name], recipe, description)
     return evaluate(description, recipe, environment)
+
+
+def _refuse_no_rows(rows):
+    if not isinstance(rows, pd.DataFrame):
+        raise ValueError(
+            f"The new rows are a {type(rows).__name__}: give a pandas table with the "
+            "columns that the formula names, but for the outcome."
+        )
+    if len(rows) == 0:
+        raise ValueError("The new rows are a table of 0 rows: give at least one row.")
+
+
+def _refuse_no_numbers(column):
+    if pd.api.types.is_numeric_dtype(column):
+        return
+    wrong = column[[not isinstance(value, Number | np.bool) for value in column]]
+    if wrong.empty:
+        return
+    kind = "text" if isinstance(wrong.iloc[0], str) else "values"
+    rows = ", ".join(map(str, wrong.index[:5]))
+    if len(wrong) > 5:
+        rows += f" and {len(wrong) - 5:,} more"
+    raise ValueError(
+        f"{column.name} holds {kind} such as {str(wrong.iloc[0])!r} where the fit had "
+        f"numbers (row{'s' * (len(wrong) > 1)} {rows}): correct or drop such rows, "
+        "then make numbers of the column, for example with pandas.to_numeric."
+    )
 
 
 def _refuse_new_levels(name, column, recipe, description):

@@ -1,10 +1,14 @@
 """What a formula says: its parts, and how its categories are encoded."""
 
+import re
 from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 
+# What stands between quotes, and words with nothing but blanks between them.
+QUOTED = r"""'[^']*'|"[^"]*"|`[^`]*`"""
+BARE_WORDS = r"\w[\w.]*(\s+\w[\w.]*)+"
 # Transformations of formulae that remember the table they were made on. These two
 # remember only its mean and standard deviation, which is as much as cells can tell.
 REMEMBER_MOMENTS = {"center", "scale", "standardize"}
@@ -27,19 +31,30 @@ class FormulaError(ValueError):
 def parse(formula):
     """Read a formula into formulae's description of a model."""
     from formulae import model_description
+    from formulae.parser import Parser
+    from formulae.scanner import Scanner
 
     if not isinstance(formula, str):
         raise FormulaError(
             f"The formula is a {type(formula).__name__}: give one line of text such as "
             "'y ~ x + (1|group)'. Models with a formula for each parameter need Bambi."
         )
+    _refuse_other_notations(formula)
     try:
+        parser = Parser(Scanner(formula).scan())
+        parser.parse()
         description = model_description(formula)
     except Exception as error:
         raise FormulaError(
             f"The formula '{formula}' cannot be read: {error}. It should look like "
             "'y ~ x + (1|group)'."
         ) from None
+    if not parser.at_end():
+        # What it cannot read formulae would leave out, and fit a shorter model.
+        raise FormulaError(
+            f"The formula '{formula}' cannot be read from {parser.peek().lexeme} on: "
+            "correct what stands there; group terms go in parentheses, as in (1|group)."
+        )
     if description.response is None:
         raise FormulaError(
             f"The formula '{formula}' has no outcome: write it to the left of a ~, as "
@@ -59,6 +74,23 @@ def parse(formula):
     for term in description.group_terms:
         factor_columns(term.factor)
     return description
+
+
+def _refuse_other_notations(formula):
+    """Refuse what formulae would read only in part, or refuse in words of its own."""
+    bare = re.sub(QUOTED, "``", formula)
+    if "||" in bare:
+        raise FormulaError(
+            f"The formula '{formula}' has ||, lme4's way to keep effects uncorrelated: "
+            "write a single |, as in (x|g), which already does so here "
+            "(correlated=True correlates them)."
+        )
+    if words := re.search(BARE_WORDS, bare):
+        raise FormulaError(
+            f"The formula '{formula}' has {words[0]} with no sign between the words: "
+            f"if that is one name, put it between backticks, as in `{words[0]}`, and "
+            "if not, put a sign such as + between them."
+        )
 
 
 def factor_columns(factor):

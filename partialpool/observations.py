@@ -9,6 +9,7 @@ import pandas as pd
 from partialpool.formulas import FormulaError
 
 CELL_COLUMNS = ["n", "mean", "ss"]
+BINARY_COLUMNS = ["trials", "successes"]
 
 
 @dataclass
@@ -207,6 +208,7 @@ def observe(table, outcome, weight, names):
     ValueError
         If a column is missing, holds missing values or is of the wrong kind.
     """
+    _refuse_binary_cells(table, outcome)
     cells = outcome not in table.columns and set(CELL_COLUMNS) <= set(table.columns)
     if cells and table.attrs.get("outcome", outcome) != outcome:
         raise ValueError(
@@ -223,8 +225,10 @@ def observe(table, outcome, weight, names):
     means = {c.removeprefix("mean_"): c for c in table.columns if cells}
     for name in used:
         if name not in table.columns and name not in means:
-            _refuse_absent(name, table, outcome)
+            _refuse_absent(name, table, outcome, cells)
     used = [name if name in table.columns else means[name] for name in used]
+    if not cells:
+        _refuse_true_and_false(table[outcome])
     numeric = CELL_COLUMNS if cells else [outcome] + ([weight] if weight else [])
     for name in used:
         _refuse_bad_values(table[name], must_be_numeric=name in numeric)
@@ -250,14 +254,45 @@ def refuse_no_table(table):
         raise ValueError("The table has no rows.")
 
 
-def _refuse_absent(name, table, outcome):
+def _refuse_binary_cells(table, outcome):
+    if outcome not in table.columns and set(BINARY_COLUMNS) <= set(table.columns):
+        raise FormulaError(
+            f"The cells hold a yes-or-no outcome, {outcome}, which has no closed form: "
+            'use bambi.Model("p(successes, trials) ~ …", cells, family="binomial").'
+        )
+
+
+def _refuse_true_and_false(column):
+    if pd.api.types.is_bool_dtype(column):
+        raise FormulaError(
+            f"{column.name} holds true and false, and only a Gaussian outcome has a "
+            'closed form: use bambi.Model(formula, data, family="bernoulli"), or make '
+            "numbers of it with .astype(float) if you want a linear probability model."
+        )
+
+
+def _refuse_absent(name, table, outcome, cells):
     import difflib
 
     columns = [str(column) for column in table.columns]
+    if cells:
+        columns = _predictors(columns)
     near = difflib.get_close_matches(name, columns, n=1)
+    if cells:
+        mend = f"correct the name (did you mean {near[0]}?), or " if near else ""
+        raise ValueError(
+            f"The cells have no column {name}: {mend}add it to by= (a category) or to "
+            "continuous= (a number) when you collapse the table."
+        )
     hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(columns)}."
     part = "outcome" if name == outcome else "column"
     raise ValueError(f"The table has no {part} {name}: {hint}")
+
+
+def _predictors(columns):
+    """Names that a formula may use, among the columns of cells."""
+    sums = (*CELL_COLUMNS, *(c for c in columns if c.startswith(("ss_", "sp_"))))
+    return [c.removeprefix("mean_") for c in columns if c not in sums]
 
 
 def _refuse_bad_values(column, must_be_numeric):

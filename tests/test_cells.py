@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 
-from partialpool.cells import RowsDropped, collapse
+from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
 from partialpool.columns import ColumnsError
 
 BY = ["region", "year", "working"]
@@ -470,6 +470,32 @@ def test_text_is_refused_with_the_markers_found(give):
     )
 
 
+def test_numbers_with_signs_are_no_markers(give):
+    price = ["£154,241", "£99,950", "£nan", "£154,241", "£1.2m", None, "£80,000", "95"]
+    table = pd.DataFrame({"price": price, "town": list("AABBBBAA")})
+    expected = (
+        "Column 'price' holds text such as '£154,241' in 6 rows where numbers are "
+        "needed: make numbers of it first, for example with str.replace and "
+        "pd.to_numeric of pandas."
+    )
+    assert refusal(give(table), "price", "town") == expected
+    assert refusal(give(table), "price", "town", suppressed="£nan") == (
+        expected.replace("6 rows", "5 rows")
+    )
+
+
+def test_many_numbers_with_signs_among_more_without_are_no_markers():
+    plain = [str(number) for number in range(900, 930)]
+    signed = [f"1,{number}" for number in range(200, 207)]
+    table = pd.DataFrame({"price": plain + signed, "town": "A"})
+    assert "make numbers of it first" in refusal(table, "price", "town")
+
+
+def test_a_few_markers_with_digits_are_markers():
+    table = pd.DataFrame({"pay": ["21000", "22000", "23000", "<10", "5-9"], "at": "A"})
+    assert refusal(table, "pay", "at").endswith("with suppressed=['5-9', '<10'].")
+
+
 def test_suppressed_rows_are_dropped_and_counted(give):
     markers = ("c", "z", "low", "x")
     sentence = refusal(give(marked()), "pay", "state", suppressed=markers)
@@ -515,6 +541,41 @@ def test_markers_that_are_not_there_drop_nothing(give):
     table = people(20)
     cells = collapse(give(table), "pay", "year", suppressed=["c", -1], missing="drop")
     assert cells.attrs["dropped"] == {"rows": 0, "missing": {}, "suppressed": {}}
+
+
+# Cells that save nothing ------------------------------------------------------
+
+
+def nearly_one_each(rows, spare):
+    """Return rows of which `spare` share the cell of another row."""
+    number = np.arange(rows) % (rows - spare)
+    return pd.DataFrame({"pay": 1.0 * number, "area": number, "at": number % 3})
+
+
+def test_cells_that_save_nothing_are_said(give):
+    with pytest.warns(CellsSaveNothing) as caught:
+        cells = collapse(give(nearly_one_each(1_000, 50)), "pay", ["at", "area"])
+    (warning,) = caught
+    assert str(warning.message) == (
+        "Nothing is gained from 950 cells of 1,000 rows: if column 'area', with 950 "
+        "different values, is a number, name it in continuous=, and if it is an "
+        "identifier, leave it out."
+    )
+    assert warning.filename == __file__
+    assert len(cells) == 950
+
+
+def test_a_binary_outcome_is_sent_to_bands():
+    table = nearly_one_each(1_000, 0).assign(pay=lambda table: table["pay"] > 500)
+    said = "is a number, put a few bands of it in by=, and if it is an identifier, le"
+    with pytest.warns(CellsSaveNothing, match=said):
+        collapse(table, "pay", ["area", "at"])
+
+
+@pytest.mark.parametrize(("rows", "spare"), [(999, 0), (1_000, 91), (1_100, 100)])
+def test_few_rows_or_enough_in_a_cell_need_no_word(rows, spare):
+    # Any warning here would be an error.
+    collapse(nearly_one_each(rows, spare), "pay", ["area", "at"])
 
 
 # Refusals ---------------------------------------------------------------------
@@ -709,6 +770,23 @@ def test_no_table(given):
         f"A table is needed and this is a {kind}: give a DataFrame of pandas, polars "
         "or Spark, a pyarrow Table, a DuckDB relation or the path of a Parquet file."
     )
+
+
+def test_the_nearest_name_is_offered_for_a_path_that_is_not_there(tmp_path):
+    for name in ("graduates", "schools", "homes.parquet"):
+        (tmp_path / name).mkdir()
+    near = {
+        "gradutes": "graduates",
+        "homes.parqet": "homes.parquet",
+        "graduates/*.parquet": "graduates",
+        "zzz": None,
+        "nowhere/graduates": None,
+    }
+    for wrong, right in near.items():
+        hint = f" (did you mean {str(tmp_path / right)!r}?)" if right else ""
+        assert refusal(tmp_path / wrong, "pay", "state") == (
+            f"There is no file or folder {str(tmp_path / wrong)!r}: correct it{hint}."
+        )
 
 
 def test_paths_that_hold_no_parquet(tmp_path):

@@ -119,6 +119,10 @@ def test_one_chain_is_refused():
     assert "one chain" in refusal(fit_of(x=good_draws()[:1]))
 
 
+def test_too_few_draws_for_r_hat_are_refused():
+    assert "3 draws in each chain" in refusal(fit_of(x=good_draws()[:2, :3]))
+
+
 def test_the_worst_are_named_first_and_the_others_counted():
     draws = good_draws(20)[:, :90]
     draws[..., 7] = np.repeat(draws[:, :9, 7], 10, axis=1)

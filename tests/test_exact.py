@@ -450,13 +450,19 @@ def test_the_gaussian_family_goes_by_two_names():
     assert fit(family="Gaussian").identical(fit(family="normal"))
 
 
-@pytest.mark.parametrize("draws", [0, 2, 6, 4001, 4.5, -4])
+@pytest.mark.parametrize(
+    "draws", [0, 2, 6, 4001, 4.5, -4, "1000", None, True, [400], np.nan, np.inf]
+)
 def test_draws_that_do_not_fill_four_chains_are_refused(draws):
-    with pytest.raises(ValueError, match="give a multiple of 4"):
+    with pytest.raises(ValueError) as caught:
         fit(draws=draws)
+    assert str(caught.value) == (
+        f"draws is {draws!r}: give a multiple of 4 above 0, since they come in 4 "
+        "chains."
+    )
 
 
-@pytest.mark.parametrize("lkj", [0, -1.0, np.nan])
+@pytest.mark.parametrize("lkj", [0, -1.0, np.nan, "2"])
 def test_an_impossible_concentration_is_refused(lkj):
     with pytest.raises(ValueError, match="give a number above 0"):
         fit(lkj=lkj)
@@ -610,10 +616,64 @@ def test_columns_must_be_there_and_complete(wide_fit):
         pool.predict(wide_fit, rows.drop(columns="z"))
     with pytest.raises(ValueError, match="x is missing in 1 of the new rows"):
         pool.predict(wide_fit, rows.assign(x=[1.0, np.nan, 2.0]))
-    with pytest.raises(ValueError, match="The new rows are a dict of 1: give a"):
-        pool.predict(wide_fit, {"x": 1})
-    with pytest.raises(ValueError, match="The new rows are a DataFrame of 0: give"):
+    with pytest.raises(ValueError, match="a table of 0 rows: give at least one row"):
         pool.predict(wide_fit, rows[:0])
+
+
+@pytest.mark.parametrize("rows", ["/homes/somewhere/new.parquet", {"x": 1}, None, 3])
+def test_new_rows_are_a_table(wide_fit, rows):
+    with pytest.raises(ValueError) as caught:
+        pool.predict(wide_fit, rows)
+    assert str(caught.value) == (
+        f"The new rows are a {type(rows).__name__}: give a pandas table with the "
+        "columns that the formula names, but for the outcome."
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            [1.0, "a", 2.0],
+            "text such as 'a' where the fit had numbers (row r1): correct",
+        ),
+        (
+            ["1.5", "b", "c"],
+            "text such as '1.5' where the fit had numbers (rows r0, r1, r2)",
+        ),
+        ([1.0, 2.0, pd.Timestamp(2020, 1, 1)], "values such as '2020-01-01 00:00:00' "),
+    ],
+)
+@pytest.mark.parametrize("column", ["x", "z"])
+def test_what_were_numbers_must_be_numbers(wide_fit, column, values, said):
+    rows = table()[:3].assign(**{column: pd.Series(values, table().index[:3], object)})
+    rows.index = ["r0", "r1", "r2"]
+    with pytest.raises(ValueError) as caught:
+        pool.predict(wide_fit, rows)
+    assert str(caught.value).startswith(f"{column} holds {said}")
+    assert str(caught.value).endswith(
+        ", then make numbers of the column, for example with pandas.to_numeric."
+    )
+
+
+def test_the_first_rows_of_text_are_named(wide_fit):
+    rows = table()[:9].reset_index(drop=True)
+    rows["x"] = ["a"] * 8 + [1.0]
+    with pytest.raises(ValueError) as caught:
+        pool.predict(wide_fit, rows)
+    assert str(caught.value) == (
+        "x holds text such as 'a' where the fit had numbers (rows 0, 1, 2, 3, 4 and "
+        "3 more): correct or drop such rows, then make numbers of the column, for "
+        "example with pandas.to_numeric."
+    )
+
+
+@pytest.mark.parametrize("kind", [object, "category", "Float64", "float32"])
+def test_numbers_of_every_kind_are_numbers(wide_fit, kind):
+    rows = table()[:9].assign(x=lambda rows: rows["x"].round())
+    same = rows.astype({"x": kind})
+    means = [pool.predict(wide_fit, one, seed=1)["mean"] for one in (rows, same)]
+    assert_allclose(*means)
 
 
 @pytest.mark.parametrize(

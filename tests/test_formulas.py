@@ -38,7 +38,6 @@ def refusal(formula, rows=None):
         ("sex['male'] ~ x", "The outcome sex[male] is a category, and only a Gauss"),
         ("np.log(y) ~ x", "The outcome is written as np.log(y): make it a column of"),
         ("y ~ x +", "The formula 'y ~ x +' cannot be read: "),
-        ("y ~ (x||g)", "The formula 'y ~ (x||g)' cannot be read: "),
         ("y ~ x ~ z", "The formula 'y ~ x ~ z' cannot be read: "),
         ("", "The formula '' "),
         ("x + (1|g)", "The formula 'x + (1|g)' has no outcome: write it to the left"),
@@ -61,6 +60,56 @@ def test_what_cannot_be_fitted_exactly_is_refused_by_name(formula, says):
     said = refusal(formula)
     assert said.startswith(says)
     assert "Traceback" not in said
+
+
+# Without the refusal formulae would read the last of them as y ~ x.
+@pytest.mark.parametrize("formula", ["y ~ (x||g)", "y ~ (1|h) + (x || g)", "y ~ x||g"])
+def test_two_bars_are_refused_with_the_one_that_does_the_same(formula):
+    assert refusal(formula) == (
+        f"The formula '{formula}' has ||, lme4's way to keep effects uncorrelated: "
+        "write a single |, as in (x|g), which already does so here (correlated=True "
+        "correlates them)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [
+        ("y ~ (1|estate agent)", "estate agent"),
+        ("y ~ estate agent + x", "estate agent"),
+        ("sale price in £ ~ x", "sale price in"),
+        ("y ~ x + C(home town, Sum)", "home town"),
+        ("y ~ (1|`a b`) + c.1 2", "c.1 2"),
+    ],
+)
+def test_names_with_blanks_are_refused_with_the_backticks(formula, words):
+    # formulae would read some of these only as far as the blank.
+    assert refusal(formula) == (
+        f"The formula '{formula}' has {words} with no sign between the words: if that "
+        f"is one name, put it between backticks, as in `{words}`, and if not, put a "
+        "sign such as + between them."
+    )
+
+
+@pytest.mark.parametrize(
+    ("formula", "sign"),
+    [
+        ("y ~ (1|g) x", "x"),
+        ("y ~ x, z", ","),
+        ("y ~ x) + z", ")"),
+        ("y ~ x | g", "|"),
+    ],
+)
+def test_what_formulae_would_leave_out_is_refused(formula, sign):
+    assert f"cannot be read from {sign} on" in refusal(formula)
+
+
+def test_blanks_and_bars_between_quotes_are_let_be():
+    names = {"x": "the x", "g": "g||g", "sex": "a 'sex' b"}
+    rows = table().rename(columns=names)
+    design = design_of("y ~ `the x`\n + (1 | `g||g`) + `a 'sex' b`", rows)
+    assert design.recipe["columns"] == sorted(names.values())
+    parse("y ~ binary(sex, 'fe male') + binary(sex, \"a || b\")")
 
 
 @pytest.mark.parametrize("formula", [None, 3, ["y ~ x"], {"y": "x"}])

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import partialpool as pool
 from dense_models import cells_of, design_of, table
 from partialpool.formulas import FormulaError
 from partialpool.observations import Multiplier, Observations, observe
@@ -57,6 +58,22 @@ def test_tables_that_do_not_fit_are_refused(formula, columns, says):
     assert says in refusal(formula, **columns)
 
 
+@pytest.mark.parametrize("kind", [bool, "boolean", "bool[pyarrow]"])
+def test_an_outcome_of_true_and_false_is_refused(kind):
+    rows = table().astype({"flag": kind})
+    expected = (
+        "flag holds true and false, and only a Gaussian outcome has a closed form: use "
+        'bambi.Model(formula, data, family="bernoulli"), or make numbers of it with '
+        ".astype(float) if you want a linear probability model."
+    )
+    assert refusal("flag ~ x + (1|g)", rows) == expected
+    assert refusal("weighted(flag, w) ~ x", rows) == expected
+    # As a predictor or a weight, and as numbers made on purpose, it may stay.
+    design_of("y ~ flag + (1|g)", table())
+    design_of("weighted(y, flag) ~ x", table())
+    design_of("flag ~ x + (1|g)", rows.astype({"flag": float}))
+
+
 def test_columns_that_the_formula_does_not_name_may_be_bad():
     design_of("y ~ x + (1|g)", table().assign(w=np.nan, sex=None))
 
@@ -87,8 +104,34 @@ def test_cells_of_another_outcome_are_refused():
 
 
 def test_cells_lack_the_columns_they_were_not_collapsed_by():
-    said = refusal("y ~ sex + (1|g)", cells_of(table(), ["g"]))
-    assert said.startswith("The table has no column sex: ")
+    assert refusal("y ~ sex + (1|g)", cells_of(table(), ["g"])) == (
+        "The cells have no column sex: add it to by= (a category) or to continuous= (a "
+        "number) when you collapse the table."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("priors", "prior"), ("xx", "x"), ("nn", None), ("sss", None), ("means", None)],
+)
+def test_near_names_among_cells_are_those_that_a_formula_may_use(name, near):
+    hint = f"correct the name (did you mean {near}?), or " if near else ""
+    cells = cells_of(table(), ["g", "prior"], ["x", "z"])
+    assert refusal(f"y ~ {name} + (1|g)", cells) == (
+        f"The cells have no column {name}: {hint}add it to by= (a category) or to "
+        "continuous= (a number) when you collapse the table."
+    )
+
+
+def test_cells_of_a_yes_or_no_outcome_are_refused():
+    cells = pool.collapse(table(), "flag", ["sex", "g"])
+    expected = (
+        "The cells hold a yes-or-no outcome, flag, which has no closed form: use "
+        'bambi.Model("p(successes, trials) ~ …", cells, family="binomial").'
+    )
+    assert refusal("flag ~ sex + (1|g)", cells) == expected
+    # Also where the label of the cells got lost, or a column is missing too.
+    assert refusal("flag ~ unheard", pd.DataFrame(cells.to_dict())) == expected
 
 
 @pytest.mark.parametrize("column", ["n", "mean", "ss"])
