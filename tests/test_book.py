@@ -199,6 +199,14 @@ def test_no_errors_or_raw_markup(name):
     assert not raw, f"markup shown as text: {raw}"
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_no_table_shows_what_is_not_there_in_words_of_pandas(name):
+    shown = {
+        cell.get_text(strip=True) for cell in article(name).select("table.dataframe td")
+    }
+    assert not shown & {"None", "NaN", "nan", "NaT", "<NA>"}, "write a dash, or fill it"
+
+
 # Claims ------------------------------------------------------------------------
 
 
