@@ -89,29 +89,28 @@ def _collapse_and(name, fit, data, by):
 
 def sum_up(formula, cells):
     """Sums of products of a model, and the density of its standard deviations."""
+    from partialpool.marginals import Marginal
+    from partialpool.priors import choose_priors
+
+    design, sums = _read_sums(formula, cells)
+    return sums, Marginal(sums, choose_priors(design, None), design.sizes)
+
+
+def _read_sums(formula, cells):
+    """Read a formula as the package does: the design, and its sums of products."""
     from formulae.environment import Environment
 
     from partialpool.designs import read_design
     from partialpool.grams import gram
-    from partialpool.marginals import Marginal
-    from partialpool.priors import choose_priors
 
     design = read_design(formula, cells, Environment.capture(0))
-    sums = gram(design)
-    sizes = [(len(factor.levels), factor.columns) for factor in design.factors]
-    return sums, Marginal(sums, choose_priors(design, None), sizes)
+    return design, gram(design)
 
 
 def _solve_gram(formula, cells):
     """Coefficients and standard errors of a linear model, from its Gram matrix."""
-    from formulae.environment import Environment
-
-    from partialpool.designs import read_design
-    from partialpool.grams import gram
-
     with _blas().limit(limits=1, user_api="blas"):
-        design = read_design(formula, cells, Environment.capture(0))
-        sums = gram(design)
+        design, sums = _read_sums(formula, cells)
         products = sums.dense
         xx, xy, yy = products[:-1, :-1], products[:-1, -1], products[-1, -1]
         b, se = _solve(xx, xy, yy, sums.total_weight)
@@ -194,6 +193,7 @@ def _read(result):
 @cache
 def _blas():
     """Find the BLAS libraries once: looking for them takes milliseconds."""
+    # Not the package's own: importing it would count in the memory of other entrants.
     import scipy.linalg  # noqa: F401  # it brings a library of its own
     from threadpoolctl import ThreadpoolController
 

@@ -32,15 +32,14 @@ def pymc_nuts(data, on, centred, sampler, **options):
     """Sample the model as written in PyMC, on rows or on cells."""
     model = _build(data, on, centred)
     setting = f"{'' if centred else 'non-'}centred"
-    run = {"pymc": _run_pymc, "nutpie": _run_nutpie}[sampler]
-    return run(model, setting, **options)
+    return _run(sampler, model, setting, **options)
 
 
 def integrated_nuts(data, sampler):
     """Sample the standard deviations alone, the rest integrated out in closed form."""
     sums, marginal = sum_up(PARTIAL, data.cells())
-    run = {"pymc": _run_pymc, "nutpie": _run_nutpie}[sampler]
-    return run(
+    return _run(
+        sampler,
         _build_integrated(sums, marginal.priors, _read_priors(PARTIAL, data.frame)),
         "coefficients integrated out",
         complete=lambda posterior: _add_drawn_effects(posterior, marginal),
@@ -58,6 +57,11 @@ def binomial_nuts(data, on):
     if on == "cells":
         result["parts"]["collapse"] = collapsing
     return result
+
+
+def _run(sampler, *model_and_setting, **options):
+    run = {"pymc": _run_pymc, "nutpie": _run_nutpie}[sampler]
+    return run(*model_and_setting, **options)
 
 
 def _run_pymc(model, setting, complete=None):

@@ -168,7 +168,7 @@ def collapse(
     }
     if dropped["rows"]:
         warnings.warn(_describe(dropped, rows, outcome), RowsDropped, stacklevel=2)
-    if rows >= 1000 and rows < 1.1 * len(cells):
+    if 1000 <= rows < 1.1 * len(cells):
         warnings.warn(_spared_nothing(cells, binary), CellsSaveNothing, stacklevel=2)
     return cells
 

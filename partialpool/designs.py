@@ -126,6 +126,11 @@ class Design:
     factors: list
     recipe: dict
 
+    @property
+    def sizes(self):
+        """Groups and effects of each grouping factor: list of (int, int)."""
+        return [(len(factor.levels), factor.columns) for factor in self.factors]
+
 
 def read_design(formula, table, environment):
     """Find the columns that a formula asks for.

@@ -122,8 +122,7 @@ def fit(
         design = read_design(formula, data, environment)
         sums = gram(design)
         chosen = choose_priors(design, priors)
-        sizes = [(len(f.levels), f.columns) for f in design.factors]
-        marginal = Marginal(sums, chosen, sizes, lkj if correlated else None)
+        marginal = Marginal(sums, chosen, design.sizes, lkj if correlated else None)
         sample = _sample(marginal, draws, rng, design.observations.outcome)
         _refuse_no_remainder(sample, design)
         dense, eliminated = marginal.draw(sample.draws, rng)
@@ -338,11 +337,12 @@ def predict(fit, rows, *, unseen="refuse", seed=None):
         raise ValueError(f"unseen is {unseen!r}: choose 'refuse' or 'draw'.")
     rng = np.random.default_rng(seed)
     posterior = fit["posterior"].to_dataset()
-    terms = _terms_for(fit, rows, Environment.capture(1))
+    recipe = _read_recipe(fit)
+    terms = _terms_for(fit, recipe, rows, Environment.capture(1))
     population = _population(posterior, terms, rows)
     mean = population.copy()
     groups = terms.group.terms.values() if terms.group else []
-    rows = _number_as_fitted(fit, rows)
+    rows = _number_as_fitted(recipe, rows)
     for name in dict.fromkeys(term.factor.name for term in groups):
         mine = [term for term in groups if term.factor.name == name]
         mean += _group_effects(posterior, mine, rows, unseen, rng)
@@ -363,15 +363,18 @@ def predict(fit, rows, *, unseen="refuse", seed=None):
     )
 
 
-def _terms_for(fit, rows, environment):
+def _read_recipe(fit):
     if "recipe" not in fit.attrs:
         raise ValueError(
             "This fit does not come from pool.fit: for a model of Bambi use its own "
             "predict."
         )
+    return json.loads(fit.attrs["recipe"])
+
+
+def _terms_for(fit, recipe, rows, environment):
     _refuse_no_rows(rows)
     description = parse(fit.attrs["formula"])
-    recipe = json.loads(fit.attrs["recipe"])
     for name in recipe["columns"]:
         if name not in rows.columns:
             raise ValueError(
@@ -428,10 +431,10 @@ def _refuse_new_levels(name, column, recipe, description):
         )
 
 
-def _number_as_fitted(fit, rows):
+def _number_as_fitted(recipe, rows):
     """Write 1 and 1.0, which are one group, as the fit did."""
     numbered = {}
-    for name, kind in json.loads(fit.attrs["recipe"])["numbered"].items():
+    for name, kind in recipe["numbered"].items():
         column = rows[name]
         if column.dtype.kind in "iuf" and (column % 1 == 0).all():
             numbered[name] = column.astype(kind)

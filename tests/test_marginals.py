@@ -36,8 +36,8 @@ MODELS = [
 
 def marginal_of(formula, rows, lkj=None, priors=PRIORS):
     design = design_of(formula, rows)
-    sizes = [(len(f.levels), f.columns) for f in design.factors]
-    return design, Marginal(gram(design), choose_priors(design, priors), sizes, lkj)
+    chosen = choose_priors(design, priors)
+    return design, Marginal(gram(design), chosen, design.sizes, lkj)
 
 
 def points(marginal, count=7, seed=2):
