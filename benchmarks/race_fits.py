@@ -89,8 +89,8 @@ def _collapse_and(name, fit, data, by):
 
 def sum_up(formula, cells):
     """Sums of products of a model, and the density of its standard deviations."""
-    from partialpool.marginals import Marginal
-    from partialpool.priors import choose_priors
+    from partialpool.exact.density import Marginal
+    from partialpool.exact.priors import choose_priors
 
     design, sums = _read_sums(formula, cells)
     return sums, Marginal(sums, choose_priors(design, None), design.sizes)
@@ -100,8 +100,8 @@ def _read_sums(formula, cells):
     """Read a formula as the package does: the design, and its sums of products."""
     from formulae.environment import Environment
 
-    from partialpool.designs import read_design
-    from partialpool.grams import gram
+    from partialpool.exact.design import read_design
+    from partialpool.exact.gram import gram
 
     design = read_design(formula, cells, Environment.capture(0))
     return design, gram(design)

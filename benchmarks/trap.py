@@ -19,8 +19,8 @@ import pytensor.tensor as pt
 from formulae.environment import Environment
 
 import partialpool as pool
-from partialpool.designs import read_design
-from partialpool.grams import gram
+from partialpool.exact.design import read_design
+from partialpool.exact.gram import gram
 from shapes import crossed
 
 RESULTS = Path(__file__).parent / "results" / "trap.json"

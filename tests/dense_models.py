@@ -8,7 +8,7 @@ import pandas as pd
 from formulae import design_matrices
 from formulae.environment import Environment
 
-from partialpool.designs import read_design
+from partialpool.exact.design import read_design
 
 # What each test of the columns goes through: every kind of term there is.
 FORMULAS = [

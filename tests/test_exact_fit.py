@@ -15,7 +15,7 @@ import calibration
 import partialpool as pool
 from agreement import REFERENCES, compare, read_reference
 from dense_models import cells_of, dense_model, table
-from partialpool import importance
+from partialpool.exact import importance
 from shapes import SHAPES
 
 GROUPS = "y ~ x + (1|g)"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dense_models import FORMULAS, cells_of, dense_model, design_of, table
-from partialpool import grams
-from partialpool.grams import gram
+from partialpool.exact import gram
+from partialpool.exact.gram import gram
 
 LABELS = ["sex", "prior", "flag", "band", "year", "g", "h"]
 

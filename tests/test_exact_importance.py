@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from partialpool import importance
-from partialpool.importance import ModeError, metropolis, pareto_k, sample
+from partialpool.exact import importance
+from partialpool.exact.importance import pareto_k, sample
+from partialpool.exact.mode import ModeError
 
 COVARIANCE = np.array([[1.0, 0.9, 0.0], [0.9, 1.0, 0.3], [0.0, 0.3, 0.5]])
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dense_models import cells_of, design_of, table
-from partialpool.formulas import FormulaError, factor_columns, parse, response
+from partialpool.exact.formula import FormulaError, factor_columns, parse, response
 
 
 def refusal(formula, rows=None):

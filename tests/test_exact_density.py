@@ -5,10 +5,10 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from dense_models import dense_model, design_of, table
-from partialpool import marginals
-from partialpool.grams import gram
-from partialpool.marginals import Marginal
-from partialpool.priors import Prior, choose_priors
+from partialpool.exact import density
+from partialpool.exact.gram import gram
+from partialpool.exact.density import Marginal
+from partialpool.exact.priors import Prior, choose_priors
 
 PRIORS = {
     "Intercept": Prior("Normal", mu=9, sigma=2),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partialpool.designs import Block
+from partialpool.exact.design import Block
 
 # Cross-tables up to this many numbers (400 MB) are made in full.
 LARGEST_TABLE = 50_000_000
@@ -37,8 +37,6 @@ class Gram:
         group; shape (groups, effects, effects).
     total_weight : float
         Number of rows, or the sum of their weights.
-    centres : numpy.ndarray
-        What was taken from each common column; 0 for the intercept.
     """
 
     dense: np.ndarray
@@ -48,7 +46,6 @@ class Gram:
     cross: np.ndarray
     within: np.ndarray
     total_weight: float
-    centres: np.ndarray
 
 
 def gram(design):
@@ -56,7 +53,7 @@ def gram(design):
 
     Parameters
     ----------
-    design : partialpool.designs.Design
+    design : partialpool.exact.design.Design
 
     Returns
     -------
@@ -92,8 +89,7 @@ def gram(design):
         largest,
         cross,
         within,
-        design.observations.total_weight,
-        centres[:common],
+        design.rows.total_weight,
     )
 
 
@@ -111,7 +107,7 @@ class _Part:
 
 
 def _outcome_part(design):
-    return _Part([Block(None, np.ones((1, 1)), design.observations.y)], 1, None)
+    return _Part([Block(None, np.ones((1, 1)), design.y)], 1, None)
 
 
 def _refuse_too_large(design, kept, largest, sizes):
@@ -132,10 +128,10 @@ def _assemble_dense(parts, design):
         for j, b in enumerate(parts[: i + 1]):
             columns = slice(ends[j] - b.columns, ends[j])
             if a.factor is not None and a.factor is b.factor:
-                product = _same_groups(a, b, design.observations)
+                product = _same_groups(a, b, design.rows)
                 product = _block_diagonal(product)
             else:
-                product = _product(a, b, design.observations)
+                product = _product(a, b, design.rows)
             dense[rows, columns] = product
             dense[columns, rows] = product.T
     return dense
@@ -153,15 +149,15 @@ def _codes(part, block, inner=None, inner_size=1):
     return codes
 
 
-def _product(a, b, observations):
+def _product(a, b, rows):
     total = np.zeros((a.columns, b.columns))
     for x in a.blocks:
         for z in b.blocks:
             shape = (a.groups, len(x.matrix), b.groups, len(z.matrix))
             inner = _codes(b, z)
             codes = _codes(a, x, inner, shape[2] * shape[3])
-            weights = observations.products(x.multiplier, z.multiplier)
-            table = observations.sum_by(codes, weights, np.prod(shape)).reshape(shape)
+            weights = rows.products(x.multiplier, z.multiplier)
+            table = rows.sum_by(codes, weights, np.prod(shape)).reshape(shape)
             product = np.einsum(
                 "aubv,uk,vl->akbl", table, x.matrix, z.matrix, optimize=True
             )
@@ -169,15 +165,15 @@ def _product(a, b, observations):
     return total
 
 
-def _same_groups(a, b, observations):
+def _same_groups(a, b, rows):
     """Products of two terms of one factor: shape (groups, columns, columns)."""
     total = 0
     for x in a.blocks:
         for z in b.blocks:
             shape = (a.groups, len(x.matrix), len(z.matrix))
             codes = _codes(a, x, z.codes, shape[2])
-            weights = observations.products(x.multiplier, z.multiplier)
-            table = observations.sum_by(codes, weights, np.prod(shape)).reshape(shape)
+            weights = rows.products(x.multiplier, z.multiplier)
+            table = rows.sum_by(codes, weights, np.prod(shape)).reshape(shape)
             total = total + np.einsum(
                 "auv,uk,vl->akl", table, x.matrix, z.matrix, optimize=True
             )
@@ -218,7 +214,7 @@ def _largest_products(parts, order, design, largest):
     cross = np.concatenate(
         [
             np.concatenate(
-                [_product(part, own, design.observations) for part in parts]
+                [_product(part, own, design.rows) for part in parts]
             ).reshape(len(order), groups, -1)
             for own in mine
         ],
@@ -227,7 +223,7 @@ def _largest_products(parts, order, design, largest):
     within = np.concatenate(
         [
             np.concatenate(
-                [_same_groups(a, b, design.observations) for b in mine], axis=2
+                [_same_groups(a, b, design.rows) for b in mine], axis=2
             )
             for a in mine
         ],
@@ -237,10 +233,11 @@ def _largest_products(parts, order, design, largest):
 
 
 def _centres(design, columns):
+    """What is still to be taken from each column: its blocks may have done so."""
     centres = np.zeros(columns)
-    if any(term.is_intercept for term in design.common):
-        means = [np.zeros(1) if t.is_intercept else t.mean for t in design.common]
-        centres[: sum(map(len, means))] = np.concatenate(means)
+    done = [np.zeros(0), *(term.centre for term in design.common)]
+    left = design.means - np.concatenate(done)
+    centres[: len(left)] = left
     return centres
 
 

@@ -38,8 +38,8 @@ class Marginal:
 
     Parameters
     ----------
-    gram : partialpool.grams.Gram
-    priors : partialpool.priors.Priors
+    gram : partialpool.exact.gram.Gram
+    priors : partialpool.exact.priors.Priors
     factors : list of (int, int)
         Groups and effects of each grouping factor.
     correlation : float or None

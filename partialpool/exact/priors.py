@@ -85,7 +85,7 @@ def choose_priors(design, wanted):
 
     Parameters
     ----------
-    design : partialpool.designs.Design
+    design : partialpool.exact.design.Design
         Names, and the means and standard deviations of its columns.
     wanted : dict
         Term name, ``"Intercept"``, ``"common"``, ``"group_specific"`` or
@@ -104,10 +104,12 @@ def choose_priors(design, wanted):
     -----
     The defaults are those of ``bambi.priors.scaler`` in Bambi 0.21: normal
     slopes 2.5 standard deviations of the outcome wide per standard deviation of
-    the predictor, a half-normal spread of that size for each group term, and a
-    half-Student-t with 4 degrees of freedom for sigma.
+    the predictor, a half-normal standard deviation of that size for each group
+    term, and a half-Student-t with 4 degrees of freedom for sigma. Two things
+    differ from Bambi on purpose: the outcome is looked at without its offset, and
+    without its weights, which Bambi throws together with it.
     """
-    wanted = dict(wanted or {})
+    wanted = _as_dict(wanted)
     _refuse_unknown(design, wanted)
     mean, precision = _common_priors(design, wanted)
     default = Prior("HalfStudentT", nu=4, sigma=design.outcome_sd)
@@ -121,6 +123,24 @@ def choose_priors(design, wanted):
         for factor in design.factors
     ]
     return Priors(mean, precision, sigma, spreads)
+
+
+def _as_dict(wanted):
+    if wanted is None:
+        return {}
+    if not isinstance(wanted, dict):
+        raise ValueError(
+            f"priors is {wanted!r}: give a dictionary from names of terms to priors, as "
+            'in {"x": Prior("Normal", mu=0, sigma=1)}; the number of draws goes by '
+            "name, as in draws=4000."
+        )
+    for name, prior in wanted.items():
+        if not hasattr(prior, "args"):
+            raise ValueError(
+                f"The prior of {name} is {prior!r}, which is no prior: give a "
+                'pool.Prior or a bambi.Prior, as in Prior("Normal", mu=0, sigma=1).'
+            )
+    return dict(wanted)
 
 
 def _refuse_unknown(design, wanted):
@@ -143,10 +163,21 @@ def _slope_sigma(design, term):
             "the intercept; take it out of the formula, or give it a prior."
         )
     if len(constant):
+        column = constant[0]
+        mend = "drop the levels that no row has, or give the term a prior"
+        if term.mean[column] != 0:
+            mend = (
+                "it stands for the intercept that the formula leaves out; write the "
+                "formula with one, or give the term a prior"
+            )
+        elif ":" in term.name:
+            mend = (
+                "no row has that combination; leave the interaction out, or give the "
+                "term a prior"
+            )
         raise ValueError(
             f"The term {term.name} has a column that is constant in this table, "
-            f"{term.levels[constant[0]]}: drop the levels that no row has, or give the "
-            "term a prior."
+            f"{term.levels[column]}: {mend}."
         )
     return WIDTH * design.outcome_sd / term.sd
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from dense_models import design_of, table
-from partialpool.priors import SPREADS, Prior, choose_priors
+from partialpool.exact.priors import SPREADS, Prior, choose_priors
 from shapes import SHAPES
 
 FORMULAS = [

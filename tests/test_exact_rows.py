@@ -6,8 +6,8 @@ import pytest
 
 import partialpool as pool
 from dense_models import cells_of, design_of, table
-from partialpool.formulas import FormulaError
-from partialpool.observations import Multiplier, Observations, observe
+from partialpool.exact.formula import FormulaError
+from partialpool.exact.rows import Multiplier, Observations, observe
 
 
 def refusal(formula="y ~ x + (1|g)", rows=..., **columns):

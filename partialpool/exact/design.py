@@ -1,0 +1,526 @@
+"""The columns that a formula asks for, found from rows or from cells."""
+
+import itertools
+from dataclasses import dataclass
+from functools import partial, reduce
+
+import numpy as np
+
+from partialpool import faults
+from partialpool.exact.formula import (
+    FormulaError,
+    factor_columns,
+    parse,
+    plain_errors,
+)
+from partialpool.exact.labels import kind_of, labels_as
+from partialpool.exact.recipe import Recipe, evaluate, make_recipe
+from partialpool.exact.rows import Multiplier, Rows, read_rows
+
+# Of a column that varies less than this share of its size, rounding leaves nothing.
+CONSTANT = 1e-12
+# A number this many standard deviations from zero loses too many digits in a product.
+FARTHEST = 1e5
+# Rows on which a function is tried one by one.
+ALONE = 12
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns of one term: a row of `matrix` chosen by `codes`, times a multiplier.
+
+    Attributes
+    ----------
+    codes : numpy.ndarray or None
+        Row of `matrix` for each row of the table; None where there is one only.
+    matrix : numpy.ndarray
+        Shape (combinations of levels, columns).
+    multiplier : Multiplier or None
+        None stands for 1.
+    """
+
+    codes: np.ndarray | None
+    matrix: np.ndarray
+    multiplier: Multiplier | None
+
+
+@dataclass(frozen=True)
+class Term:
+    """A common term, or the expression of a group term, with its statistics.
+
+    Attributes
+    ----------
+    name : str
+        Bambi's name of the variable.
+    blocks : list of Block
+    levels : list of str or None
+        Labels of its columns, where the variable has a dimension of its own.
+    mean, sd : numpy.ndarray
+        Of each column over all rows; shape (columns,).
+    centre : numpy.ndarray
+        What the blocks have already taken from each column; shape (columns,).
+    is_intercept : bool
+    """
+
+    name: str
+    blocks: list
+    levels: list | None
+    mean: np.ndarray
+    sd: np.ndarray
+    centre: np.ndarray
+    is_intercept: bool = False
+
+    @property
+    def columns(self):
+        """Number of columns."""
+        return len(self.mean)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A grouping factor and the terms that vary by it.
+
+    Attributes
+    ----------
+    name : str
+    codes : numpy.ndarray
+        Group of each row.
+    levels : list of str
+        Name of each group.
+    terms : list of Term
+    """
+
+    name: str
+    codes: np.ndarray
+    levels: list
+    terms: list
+
+    @property
+    def columns(self):
+        """Effects of one group."""
+        return sum(term.columns for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Design:
+    """A formula brought together with a table.
+
+    Attributes
+    ----------
+    rows : Rows
+    recipe : Recipe
+    y : Multiplier
+        The outcome, its offset and shift taken away.
+    outcome_mean, outcome_sd : float
+        Over all rows, less the offset, as the default priors are scaled by them; the
+        standard deviation divides by their number.
+    shift : float
+        What was taken from the outcome, besides its offset: its mean where there is
+        an intercept.
+    common : list of Term
+    factors : list of Factor
+    """
+
+    rows: Rows
+    recipe: Recipe
+    y: Multiplier
+    outcome_mean: float
+    outcome_sd: float
+    shift: float
+    common: list
+    factors: list
+
+    @property
+    def means(self):
+        """What centring takes from each common column: shape (columns,)."""
+        if not any(term.is_intercept for term in self.common):
+            return np.zeros(sum(term.columns for term in self.common))
+        means = [0 * t.mean if t.is_intercept else t.mean for t in self.common]
+        return np.concatenate(means)
+
+    @property
+    def sizes(self):
+        """Groups and effects of each grouping factor: list of (int, int)."""
+        return [(len(factor.levels), factor.columns) for factor in self.factors]
+
+
+def read_design(formula, table, environment, *, missing="refuse"):
+    """Walk from a formula and a table to the columns: `parse`, rows, recipe, design.
+
+    Parameters
+    ----------
+    formula : str
+        In Bambi's language.
+    table : pandas.DataFrame
+        Rows or cells.
+    environment : formulae.environment.Environment
+        Where functions and numbers named in the formula live.
+    missing : {"refuse", "drop"}
+        What to do with rows that lack a value.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read or goes beyond a Gaussian linear model.
+    TableError
+        If a column is absent, or does not fit its role.
+    """
+    parsed = parse(formula, environment)
+    rows = read_rows(parsed, table, missing=missing)
+    return make_design(parsed, rows, make_recipe(parsed, rows))
+
+
+def make_design(formula, rows, recipe):
+    """Find the columns that a formula asks for.
+
+    Parameters
+    ----------
+    formula : partialpool.exact.formula.Formula
+    rows : Rows
+    recipe : Recipe
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    FormulaError
+        If a term depends on more than each row by itself, or on what cells do not
+        hold.
+    TableError
+        If a term is no finite number in some row.
+    """
+    built = evaluate(recipe, formula)
+    terms = list(built.common.terms.values()) if built.common else []
+    y = rows.y
+    for term in terms:
+        if term.kind == "offset":
+            y = y - _offset(term, rows)
+    mean, sd = rows.moments_of(y.value, rows.within_of(rows.outcome).sum())
+    with_intercept = any(term.kind == "intercept" for term in terms)
+    _refuse_outcome(rows, mean, sd, with_intercept)
+    common = [
+        _term(t.name, t, rows, centred=with_intercept)
+        for t in terms
+        if t.kind != "offset"
+    ]
+    # The grand mean carries no information on the groups, only digits to lose; an
+    # intercept takes it up.
+    shift = float(np.average(y.value, weights=rows.n)) if with_intercept else 0.0
+    factors = _factors(built.group, rows)
+    return Design(rows, recipe, y - shift, mean, sd, shift, common, factors)
+
+
+def _refuse_outcome(rows, mean, sd, with_intercept):
+    if not sd > CONSTANT * abs(mean):
+        raise faults.TableError(
+            f"Every value of {rows.outcome} is the same: there is nothing to model."
+        )
+    if not with_intercept and abs(mean) > FARTHEST * sd:
+        raise faults.TableError(
+            f"{rows.outcome} lies {abs(mean) / sd:,.0f} standard deviations from zero, "
+            "and the formula has no intercept to take that up: add one, or take a "
+            f"number near {mean:.6g} from {rows.outcome} first."
+        )
+
+
+def _factors(group, rows):
+    by_factor = {}
+    for term in group.terms.values() if group else ():
+        by_factor.setdefault(term.factor.name, []).append(term)
+    return [_factor(name, terms, rows) for name, terms in by_factor.items()]
+
+
+def _factor(name, terms, rows):
+    variables = factor_columns(terms[0].factor)
+    codes, combinations = rows.codes(list(dict.fromkeys(variables)))
+    levels = group_labels(
+        combinations, variables, [kind_of(rows.table[v]) for v in variables]
+    )
+    if len(set(levels)) < len(levels):
+        once, twice = set(), None
+        for level in levels:
+            twice = level if level in once else twice
+            once.add(level)
+        raise faults.TableError(
+            f"Two groups of {name} would both be called {twice}: take the colons out "
+            f"of the labels of {' and '.join(variables)}."
+        )
+    parts = [_term(term.name, term.expr, rows) for term in terms]
+    return Factor(name, codes, levels, parts)
+
+
+def group_labels(table, variables, kinds):
+    """Names of the groups of each row, as labels of those kinds are written."""
+    columns = [
+        labels_as(table[name], kind) for name, kind in zip(variables, kinds, strict=True)
+    ]
+    return reduce(lambda a, b: a + ":" + b, columns).tolist()
+
+
+def _term(name, term, rows, *, centred=False):
+    blocks, centre = blocks_of(term, rows, centred=centred)
+    columns = blocks[0].matrix.shape[1]
+    mean, square = np.zeros(columns), np.zeros(columns)
+    for block in blocks:
+        ones = rows.products(block.multiplier, None, weighted=False)
+        sums = partial(rows.sum_by, block.codes, size=len(block.matrix))
+        mean += sums(ones) @ block.matrix
+        squares = rows.products(block.multiplier, block.multiplier, weighted=False)
+        square += sums(squares) @ block.matrix**2
+    mean /= rows.count
+    variance = square / rows.count - mean**2
+    # What rounding leaves of a constant column counts as nothing.
+    variance[variance < CONSTANT * (square / rows.count)] = 0
+    variance[variance < (1e-15 * centre) ** 2] = 0
+    is_intercept = term.kind == "intercept"
+    levels = None if is_intercept else _labels(term, columns)
+    return Term(
+        name, blocks, levels, mean + centre, np.sqrt(variance), centre, is_intercept
+    )
+
+
+def _labels(term, columns):
+    # Bambi gives a dimension to categories, and to numbers of several columns.
+    parts = term.components
+    if any(part.kind == "categoric" for part in parts):
+        return list(term.levels)
+    return None if columns == 1 else [str(i) for i in range(columns)]
+
+
+def blocks_of(term, rows, *, centred=False):
+    """Write the columns of a term as choices from small matrices.
+
+    Parameters
+    ----------
+    term : formulae term
+        Evaluated by :func:`~partialpool.exact.recipe.evaluate`.
+    rows : Rows
+    centred : bool
+        Take the mean from a term that is a number and nothing else, before any
+        product is made: sums of raw products lose the digits of a number far from
+        zero.
+
+    Returns
+    -------
+    blocks : list of Block
+    centre : numpy.ndarray
+        What was taken from each column; shape (columns,).
+    """
+    if term.kind == "intercept":
+        return [Block(None, np.ones((1, 1)), None)], np.zeros(1)
+    encoded = [c for c in term.components if c.kind == "categoric"]
+    codes, choices = None, {}
+    if encoded:
+        named = set().union(*(c.var_names for c in encoded))
+        codes, combinations = rows.codes(sorted(named & set(rows.table.columns)))
+        choices = {c.name: by_row(c, combinations) for c in encoded}
+    numbers = {
+        c.name: _multipliers(c, rows) for c in term.components if c.kind == "numeric"
+    }
+    blocks = _blocks(term, codes, choices, numbers)
+    centre = np.zeros(blocks[0].matrix.shape[1])
+    if not numbers:
+        return blocks, centre
+    if centred and not choices:
+        return _centre(blocks, centre, rows)
+    for block in blocks:
+        _refuse_far_from_zero(term, block.multiplier, rows)
+    return blocks, centre
+
+
+def _centre(blocks, centre, rows):
+    moved = []
+    for block in blocks:
+        mean = float(np.average(block.multiplier.value, weights=rows.n))
+        moved.append(Block(block.codes, block.matrix, block.multiplier - mean))
+        centre = centre + mean * block.matrix[0]
+    return moved, centre
+
+
+def _refuse_far_from_zero(term, multiplier, rows):
+    within = rows.products(
+        Multiplier(np.zeros(1), multiplier.slopes),
+        Multiplier(np.zeros(1), multiplier.slopes),
+        weighted=False,
+    )
+    mean, sd = rows.moments_of(multiplier.value, float(np.sum(within)))
+    if 0 < FARTHEST * sd < abs(mean):
+        raise faults.TableError(
+            f"{term.name} lies {abs(mean) / sd:,.0f} standard deviations from zero, "
+            "and products with it would lose their digits: take a number near "
+            f"{mean:.6g} from it first."
+        )
+
+
+def _blocks(term, codes, choices, numbers):
+    # Columns run through the columns of the components, the last one fastest.
+    sizes = [
+        choices[c.name].shape[1] if c.name in choices else len(numbers[c.name])
+        for c in term.components
+    ]
+    grid = np.indices(sizes).reshape(len(sizes), -1)
+    column_of = dict(zip([c.name for c in term.components], grid, strict=True))
+    combinations = len(next(iter(choices.values()))) if choices else 1
+    matrix = np.ones((combinations, grid.shape[1]))
+    for name, choice in choices.items():
+        matrix = matrix * choice[:, column_of[name]]
+    if not numbers:
+        return [Block(codes, matrix, None)]
+    blocks = []
+    for pick in itertools.product(*(range(len(m)) for m in numbers.values())):
+        mine = np.all(
+            [column_of[name] == k for name, k in zip(numbers, pick, strict=True)],
+            axis=0,
+        )
+        parts = [m[k] for m, k in zip(numbers.values(), pick, strict=True)]
+        multiplier = reduce(lambda a, b: a * b, parts)
+        blocks.append(Block(codes, matrix * mine, multiplier))
+    return blocks
+
+
+def _multipliers(component, rows):
+    value = numbers_by_row(component, rows.table)
+    varying = sorted(component.var_names & rows.varying)
+    slopes = {name: _slope(component, rows.table, name) for name in varying}
+    return [
+        Multiplier(value[:, k], {name: slope[k] for name, slope in slopes.items()})
+        for k in range(value.shape[1])
+    ]
+
+
+def columns_of(term, table):
+    """Columns of a term for a table, as :func:`blocks_of` finds them for rows.
+
+    Parameters
+    ----------
+    term : formulae term
+    table : pandas.DataFrame
+        Settled columns, read by a recipe.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (rows, columns).
+    """
+    if term.kind == "intercept":
+        return np.ones((len(table), 1))
+    columns = np.ones((len(table), 1))
+    for component in term.components:
+        values = by_row(component, table)
+        if component.kind == "numeric":
+            _refuse_not_finite(component, values, table)
+        columns = (columns[:, :, None] * values[:, None, :]).reshape(len(table), -1)
+    return columns
+
+
+def offset_of(term, table):
+    """Offset of each row of a table: shape (rows,)."""
+    component = term.components[0]
+    argument = component.call.args[0]
+
+    def work_out(part):
+        value = np.asarray(argument.eval(part, component.env), dtype=float)
+        return np.broadcast_to(value, len(part)).reshape(-1, 1)
+
+    values = _row_by_row(component.name, work_out, table)
+    _refuse_not_finite(component, values, table)
+    return values[:, 0]
+
+
+def _offset(term, rows):
+    if set(term.components[0].var_names) & rows.varying:
+        raise FormulaError(
+            f"{term.name} varies within the cells: take it from the outcome before you "
+            "collapse the table."
+        )
+    return offset_of(term, rows.table)
+
+
+def by_row(component, table):
+    """Evaluate a component, and refuse what depends on more than its own row."""
+
+    def work_out(part):
+        value = np.asarray(component.eval_new_data(part), dtype=float)
+        if value.ndim == 0:
+            value = np.broadcast_to(value, len(part))
+        return value.reshape(len(part), -1)
+
+    if not hasattr(component, "call"):
+        return work_out(table)
+    return _row_by_row(component.name, work_out, table)
+
+
+def _row_by_row(name, work_out, table):
+    with plain_errors():
+        value = work_out(table)
+    try:
+        with plain_errors():
+            same = all(
+                np.allclose(
+                    work_out(table.iloc[place]),
+                    value[place],
+                    rtol=1e-12,
+                    atol=0,
+                    equal_nan=True,
+                )
+                for place in _samples(value)
+            )
+    except FormulaError:
+        same = False
+    if not same:
+        raise FormulaError(
+            f"{name} depends on the whole column, not on each row by itself: make it a "
+            "column of its own and name that column."
+        )
+    return value
+
+
+def _samples(value):
+    """Rows to look at by themselves: singly, and some of them in another order."""
+    count = len(value)
+    rng = np.random.default_rng(0)
+    ends = {0, count - 1, *value.argmin(0)[:2], *value.argmax(0)[:2]}
+    singles = [*ends, *rng.integers(0, count, min(ALONE, count))]
+    shuffled = rng.permutation(count)[: min(max(count // 2, 1), 1000)]
+    return [*(np.array([place]) for place in singles), shuffled]
+
+
+def numbers_by_row(component, table):
+    """Evaluate a component that must be a finite number in every row."""
+    value = by_row(component, table)
+    _refuse_not_finite(component, value, table)
+    return value
+
+
+def _refuse_not_finite(component, value, table):
+    wrong = ~np.isfinite(value).all(axis=1)
+    if wrong.any():
+        labels = table.index[wrong][:5].tolist()
+        where = faults.rows(int(wrong.sum()), len(table), labels)
+        raise faults.TableError(
+            f"{component.name} is not a finite number in {where}: look for a log or a "
+            "division of 0."
+        )
+
+
+def _slope(component, table, name):
+    """How a number moves with a column that varies within cells."""
+    step = max(float(np.abs(table[name]).max()), 1.0)
+    at = [
+        numbers_by_row(component, table.assign(**{name: table[name] + k * step}))
+        for k in range(3)
+    ]
+    slope = (at[1] - at[0]) / step
+    straight = np.allclose(at[2] - at[1], at[1] - at[0], rtol=1e-9, atol=1e-12)
+    if not (straight and np.allclose(slope, slope[:1], rtol=1e-9, atol=1e-12)):
+        raise FormulaError(
+            f"{component.name} bends {name}, and cells hold sums of {name} itself: "
+            f"make {component.name} a column of its own before you collapse the table."
+        )
+    return slope[0]

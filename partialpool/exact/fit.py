@@ -1,0 +1,180 @@
+"""Fits: from a formula and a table to the exact posterior."""
+
+import warnings
+from functools import cache
+from numbers import Real
+
+import numpy as np
+
+from partialpool.exact.density import Marginal
+from partialpool.exact.design import read_design
+from partialpool.exact.formula import FormulaError
+from partialpool.exact.gram import gram
+from partialpool.exact.importance import sample
+from partialpool.exact.mode import ModeError
+from partialpool.exact.names import check_names
+from partialpool.exact.posterior import CHAINS, make_tree
+from partialpool.exact.predict import generator
+from partialpool.exact.priors import choose_priors
+from partialpool.exact.structure import (
+    explain_failure,
+    refuse_no_remainder,
+    warn_of_structure,
+)
+
+
+class SlowerMethodWarning(UserWarning):
+    """The fast method did not suit the model, and a slower one was used."""
+
+
+def fit(
+    formula,
+    data,
+    priors=None,
+    draws=4000,
+    *,
+    family="gaussian",
+    correlated=False,
+    lkj=2.0,
+    missing="refuse",
+    seed=None,
+    progress=True,
+):
+    r"""Draw from the exact posterior of a Gaussian multilevel model.
+
+    The same model as ``bambi.Model(formula, data).fit()``: formula, default
+    priors and names of the variables. Only the way to the draws differs. The
+    coefficients and group effects are integrated out in closed form, the few
+    standard deviations left are drawn by importance sampling, and the rest
+    follows from its conditional normal distribution. The work after one pass
+    over the rows or cells does not depend on how many there are.
+
+    Parameters
+    ----------
+    formula : str
+        Bambi's formula language: ``"y ~ x + (1|group) + (x|other)"``, with
+        crossed, nested (``group:other``) and weighted (``weighted(y, w)``)
+        forms.
+    data : pandas.DataFrame
+        One row per observation; or cells as :func:`~partialpool.cells.collapse` makes
+        them from any engine.
+    priors : dict, optional
+        In place of Bambi's defaults: a term's name, ``"Intercept"``,
+        ``"common"``, ``"group_specific"`` or ``"sigma"``, each with a
+        :class:`Prior` or ``bambi.Prior``.
+    draws : int
+        Number of joint draws, a multiple of 4. They are one sample cut in four
+        chains, as ArviZ expects. Draws are independent, but for standard
+        deviations that occur more than once, next to each other.
+    family : str
+        ``"gaussian"``; any other is refused.
+    correlated : bool
+        Let the effects of one factor, as in ``(x|group)``, be correlated, as
+        lme4 does. Bambi 0.21 keeps them independent.
+    lkj : float
+        Concentration of the LKJ prior on those correlations: 1 is uniform over
+        correlation matrices, more draws them to 0.
+    seed : int or numpy.random.Generator, optional
+        Source of all randomness.
+
+    Returns
+    -------
+    xarray.DataTree
+        Group ``posterior`` with Bambi's variables and dimensions, in the units
+        of the outcome, and with ``correlated`` also ``<factor>_correlation``.
+        Of nested groups only those that occur are there.
+        Attributes: ``formula``, ``method`` (``importance`` or
+        ``metropolis``), ``effective_draws``, ``pareto_k`` (of the importance
+        weights: below 0.7), ``rows``.
+
+    Raises
+    ------
+    FormulaError
+        If the model is not Gaussian and linear: the message says which part.
+    ValueError
+        If the table or a prior does not fit the formula.
+
+    Warns
+    -----
+    SlowerMethodWarning
+        If the importance weights were too uneven and Metropolis chains, as
+        exact but slower, took over.
+
+    Notes
+    -----
+    The posterior depends on the rows only through sums of products (their Gram
+    matrix), long known; see Searle, Casella and McCulloch (1992), *Variance
+    Components*, for the closed forms and the module ``marginals``
+    for the way they are computed. "Exact" means that the only error is that of
+    a finite number of draws, as in MCMC. The posterior of the standard
+    deviations is taken to have one mode.
+
+    Examples
+    --------
+    >>> import partialpool as pool
+    >>> table, truth = pool.simulate_groups(seed=1)
+    >>> posterior = pool.fit("y ~ 1 + (1|group)", table, seed=1)["posterior"]
+    >>> sorted(posterior.data_vars)
+    ['1|group', '1|group_sigma', 'Intercept', 'sigma']
+    """
+    from formulae.environment import Environment
+
+    _check(family, draws, lkj, missing)
+    rng = generator(seed)
+    design = read_design(formula, data, Environment.capture(1), missing=missing)
+    check_names(design, correlated)
+    chosen = choose_priors(design, priors)
+    # The matrices are small: threads would cost more than they bring.
+    with _blas().limit(limits=1, user_api="blas"):
+        sums = gram(design)
+        warn_of_structure(design, sums, correlated)
+        density = Marginal(sums, chosen, design.sizes, lkj if correlated else None)
+        drawn = _sample(density, draws, rng, design)
+        refuse_no_remainder(np.exp(drawn.draws[:, 0]), design)
+        dense, eliminated = density.draw(drawn.draws, rng)
+    return make_tree(design, sums, density, drawn, dense, eliminated)
+
+
+@cache
+def _blas():
+    """Find the BLAS libraries once: looking for them takes milliseconds."""
+    import scipy.linalg  # noqa: F401  # it brings a library of its own
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _check(family, draws, lkj, missing):
+    if str(family).lower() not in ("gaussian", "normal"):
+        raise FormulaError(
+            f"The family {family} has no closed form, only the Gaussian one has: use "
+            f'bambi.Model(formula, data, family="{family}") for this model.'
+        )
+    if not isinstance(draws, Real) or not draws > 0 or draws % CHAINS:
+        raise ValueError(
+            f"draws is {draws!r}: give a multiple of {CHAINS} above 0, since they come "
+            f"in {CHAINS} chains."
+        )
+    if not isinstance(lkj, Real) or not lkj > 0:
+        raise ValueError(f"lkj is {lkj!r}: give a number above 0.")
+    if missing not in ("refuse", "drop"):
+        raise ValueError(
+            f"missing is {missing!r}: give 'refuse', or 'drop' to drop and count the "
+            "rows."
+        )
+
+
+def _sample(density, draws, rng, design):
+    try:
+        drawn = sample(density.log_density, density.start(), draws, rng)
+    except ModeError as error:
+        raise ValueError(explain_failure(error, design)) from None
+    if drawn.method != "importance":
+        warnings.warn(
+            "The importance weights were too uneven, as they can be with few groups "
+            "and many standard deviations: the draws come from Metropolis chains, as "
+            f"exact but slower, and are worth {drawn.effective:,.0f} independent ones.",
+            SlowerMethodWarning,
+            stacklevel=3,
+        )
+    return drawn

@@ -1,0 +1,428 @@
+"""What a formula says: its outcome, its terms and the columns that they name."""
+
+import difflib
+import logging
+import re
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from io import StringIO
+
+import numpy as np
+
+# What stands between quotes, and words with nothing but blanks between them.
+QUOTED = r"""'[^']*'|"[^"]*"|`[^`]*`"""
+BARE_WORDS = r"\w[\w.]*(\s+\w[\w.]*)+"
+NOT_GAUSSIAN = {
+    "p": "a binomial outcome",
+    "prop": "a binomial outcome",
+    "proportion": "a binomial outcome",
+    "censored": "a censored outcome",
+    "truncated": "a truncated outcome",
+    "constrained": "a truncated outcome",
+    "c": "an outcome of several columns",
+}
+# As in Bambi, known in every formula where the caller has no such name.
+FUNCTIONS = {
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "abs": np.abs,
+}
+# R's names for what formulas here write otherwise.
+WRITTEN_OTHERWISE = {
+    "factor": "C(x) makes categories of numbers",
+    "as": "C(x) makes categories of numbers",
+    "ns": "bs(x, df=4) makes a spline",
+    "s": "bs(x, df=4) makes a spline",
+    "sqrt": "np.sqrt(x) takes the root, after import numpy as np",
+}
+
+
+class FormulaError(ValueError):
+    """A model that cannot be fitted exactly: the message says which part and why."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A formula, read and found to be one that has a closed form.
+
+    Attributes
+    ----------
+    text : str
+    outcome : str
+        Column of the outcome.
+    weight : str or None
+        Column of the weights of the rows.
+    environment : formulae.environment.Environment
+        Where functions and numbers named in the formula live.
+    """
+
+    text: str
+    outcome: str
+    weight: str | None
+    environment: object = field(repr=False, compare=False)
+
+    def describe(self):
+        """Formulae's description of the terms, made anew: evaluating changes it."""
+        from formulae import model_description
+
+        with _quiet():
+            return model_description(self.text)
+
+    def columns(self, held):
+        """Name the columns of the predictors and groups.
+
+        Parameters
+        ----------
+        held : collection of str
+            Those that the table has.
+
+        Returns
+        -------
+        set of str
+            With those that the table lacks; without numbers and functions that a
+            call in the formula takes from elsewhere, as in ``C(year, Sum)``.
+        """
+        description = self.describe()
+        plain = {
+            component.name
+            for component in components(description)
+            if not hasattr(component, "call")
+        }
+        elsewhere = known_names(self.environment)
+        named = set().union(*(term.var_names for term in _terms(description)))
+        return plain | {
+            name
+            for name in named
+            if name and (name in held or np.ndim(elsewhere.get(name, ())) > 0)
+        }
+
+    def grouping_columns(self):
+        """Columns that group rows and do nothing else in the model: set of str."""
+        groups, others = set(), set()
+        description = self.describe()
+        for term in description.group_terms:
+            groups |= set(factor_columns(term.factor))
+            others |= term.expr.var_names
+        for term in description.common_terms:
+            others |= term.var_names
+        return groups - others
+
+
+def parse(formula, environment=None):
+    """Read a formula, and refuse by name what has no closed form.
+
+    Parameters
+    ----------
+    formula : str
+        In Bambi's language.
+    environment : formulae.environment.Environment, optional
+
+    Returns
+    -------
+    Formula
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read or goes beyond a Gaussian linear model.
+    """
+    from formulae.environment import Environment
+
+    if not isinstance(formula, str):
+        raise FormulaError(
+            f"The formula is a {type(formula).__name__}: give one line of text such as "
+            "'y ~ x + (1|group)'. Models with a formula for each parameter need Bambi."
+        )
+    _refuse_other_notations(formula)
+    description = _read(formula)
+    if description.response is None:
+        raise FormulaError(
+            f"The formula '{formula}' has no outcome: write it to the left of a ~, as "
+            "in 'y ~ x + (1|group)'."
+        )
+    for call in all_calls(description):
+        if call.callee == "hsgp":
+            raise FormulaError(
+                "hsgp() is a Gaussian process, which has no closed form here: use "
+                "Bambi for this model."
+            )
+    for term in description.group_terms:
+        factor_columns(term.factor)
+    outcome, weight = _response(description)
+    parsed = Formula(formula, outcome, weight, environment or Environment([]))
+    _refuse_unknown_functions(description, parsed.environment)
+    _refuse_outcome_as_predictor(description, outcome)
+    return parsed
+
+
+def _read(formula):
+    """Let formulae read the text to its end: a description of the model."""
+    from formulae import model_description
+    from formulae.parser import Parser
+    from formulae.scanner import Scanner
+
+    try:
+        parser = Parser(Scanner(formula).scan())
+        tree = parser.parse()
+    except Exception as error:
+        raise FormulaError(_unreadable(formula, error)) from None
+    if not parser.at_end():
+        # What it cannot read formulae would leave out, and fit a shorter model.
+        raise FormulaError(
+            f"The formula '{formula}' cannot be read from {parser.peek().lexeme} on: "
+            "correct what stands there; group terms go in parentheses, as in (1|group)."
+        )
+    _refuse_numbers(tree, formula)
+    try:
+        with _quiet():
+            return model_description(formula)
+    except Exception as error:
+        raise FormulaError(_unreadable(formula, error)) from None
+
+
+def _unreadable(formula, error):
+    return (
+        f"The formula '{formula}' cannot be read: {error}. It should look like "
+        "'y ~ x + (1|group)'."
+    )
+
+
+def _refuse_other_notations(formula):
+    """Refuse what formulae would read only in part, or refuse in words of its own."""
+    bare = re.sub(QUOTED, "``", formula)
+    if "||" in bare:
+        raise FormulaError(
+            f"The formula '{formula}' has ||, lme4's way to keep effects uncorrelated: "
+            "write a single |, as in (x|g), which already does so here "
+            "(correlated=True correlates them)."
+        )
+    if less := re.search(r"\(([^()|]*?)\s*-\s*1\s*\|", bare):
+        raise FormulaError(
+            f"The formula '{formula}' takes 1 away inside a group term: write 0 + in "
+            f"front, as in (0 + {less[1].strip() or 'x'}|g)."
+        )
+    if words := re.search(BARE_WORDS, bare):
+        raise FormulaError(
+            f"The formula '{formula}' has {words[0]} with no sign between the words: "
+            f"if that is one name, put it between backticks, as in `{words[0]}`, and "
+            "if not, put a sign such as + between them."
+        )
+
+
+def _refuse_numbers(tree, formula):
+    """Refuse numbers as terms, and powers that formulae would drop."""
+    kind = type(tree).__name__
+    if kind == "Grouping":
+        _refuse_numbers(tree.expression, formula)
+    elif kind == "Unary":
+        _refuse_numbers(tree.right, formula)
+    elif kind == "Literal" and tree.value not in (0, 1):
+        raise FormulaError(
+            f"The formula '{formula}' has {tree.value!r} as a term, where only 0 and 1 "
+            "may stand, for no intercept and for one: put arithmetic in I(), as in "
+            "I(2 * x)."
+        )
+    elif kind == "Binary":
+        if tree.operator.kind == "STAR_STAR":
+            _refuse_power(tree, formula)
+        else:
+            _refuse_numbers(tree.right, formula)
+        _refuse_numbers(tree.left, formula)
+
+
+def _refuse_power(tree, formula):
+    base = tree.left
+    while type(base).__name__ == "Grouping":
+        base = base.expression
+    power = getattr(tree.right, "value", None)
+    if type(base).__name__ != "Binary":
+        raise FormulaError(
+            f"The formula '{formula}' has a power of one column, which here would be "
+            "the column itself: put arithmetic in I(), as in I(x**2)."
+        )
+    if not isinstance(power, int) or power < 1:
+        raise FormulaError(
+            f"The formula '{formula}' has a power that is no whole number above 0: "
+            "(a + b)**2 stands for a + b + a:b, and arithmetic goes in I(), as in "
+            "I(x**2)."
+        )
+
+
+def _refuse_unknown_functions(description, environment):
+    known = known_names(environment)
+    for call in all_calls(description):
+        first = str(call.callee).split(".")[0]
+        if first in known:
+            continue
+        near = difflib.get_close_matches(first, _flat(known.keys()), n=1)
+        hint = WRITTEN_OTHERWISE.get(first)
+        if hint is None:
+            hint = "define or import it before the fit"
+            hint += f" (did you mean {near[0]}?)" if near else ""
+        raise FormulaError(f"The formula uses {call.callee}, which is not known: {hint}.")
+
+
+def _refuse_outcome_as_predictor(description, outcome):
+    for term in _terms(description):
+        if outcome in term.var_names:
+            raise FormulaError(
+                f"{outcome} is the outcome and stands in {term.name} as well: a column "
+                "cannot explain itself; name another column for one of the roles."
+            )
+
+
+def factor_columns(factor):
+    """Name the columns whose combinations are the groups of a factor.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    FormulaError
+        If the groups are not those of plain columns.
+    """
+    columns = []
+    for component in getattr(factor, "components", [factor]):
+        call = getattr(component, "call", component)
+        if call is not component and call.callee == "C" and len(call.args) == 1:
+            call = call.args[0]
+        name = getattr(call, "name", None)
+        if not isinstance(name, str) or hasattr(call, "callee"):
+            raise FormulaError(
+                f"The formula groups by {getattr(component, 'name', component)}: make "
+                "it a column of its own and name that column."
+            )
+        columns.append(name)
+    return columns
+
+
+def _terms(description):
+    return [*description.common_terms, *description.group_terms]
+
+
+def predictors(description):
+    """Each variable or call in the terms, grouping factors left out."""
+    for term in _terms(description):
+        yield from getattr(getattr(term, "expr", term), "components", [])
+
+
+def components(description):
+    """Each variable or call in the terms and grouping factors."""
+    yield from predictors(description)
+    for term in description.group_terms:
+        yield from term.factor.components
+
+
+def all_calls(description):
+    """Every call of a function in a description, inner ones first."""
+    for component in components(description):
+        yield from _calls(getattr(component, "call", None))
+
+
+def _calls(part):
+    for inner in [*getattr(part, "args", ()), *getattr(part, "kwargs", {}).values()]:
+        yield from _calls(inner)
+    if hasattr(part, "callee"):
+        yield part
+
+
+def names_in(part):
+    """Names of the columns and numbers in a part of a call: set of str."""
+    if hasattr(part, "args"):
+        inner = [*part.args, *getattr(part, "kwargs", {}).values()]
+        return set().union(*map(names_in, inner))
+    return {part.name} if hasattr(part, "name") else set()
+
+
+def callee(component):
+    """Name of the function that a component calls, or None."""
+    call = getattr(component, "call", None)
+    return None if call is None else str(call.callee)
+
+
+def _response(description):
+    """Name the outcome and the column of its weights, if it has one."""
+    component = description.response.term.components[0]
+    called = callee(component)
+    if called in NOT_GAUSSIAN:
+        raise FormulaError(
+            f"{component.name} is {NOT_GAUSSIAN[called]}, and only a Gaussian one has "
+            "a closed form: use Bambi for this model."
+        )
+    if called == "weighted":
+        arguments = [*component.call.args, *component.call.kwargs.values()]
+        if len(arguments) != 2 or any(hasattr(a, "callee") for a in arguments):
+            raise FormulaError(
+                f"The outcome is written as {component.name}: give weighted() two "
+                "columns, as in weighted(y, w)."
+            )
+        outcome, weight = map(str, arguments)
+        return outcome, weight
+    if called is not None:
+        raise FormulaError(
+            f"The outcome is written as {component.name}: make it a column of the "
+            "table and name that column."
+        )
+    if component.reference is not None:
+        raise FormulaError(
+            f"The outcome {component.name}[{component.reference}] is a category, and "
+            "only a Gaussian one has a closed form: use Bambi for this model."
+        )
+    return component.name, None
+
+
+def known_names(environment):
+    """What a formula may use besides columns: formulae's, the caller's, Bambi's."""
+    from formulae.categorical import ENCODINGS
+    from formulae.environment import Environment
+    from formulae.transforms import TRANSFORMS
+
+    own = Environment([{**TRANSFORMS, **ENCODINGS}])
+    return own.with_outer_namespace(with_functions(environment).namespace).namespace
+
+
+def _flat(nested):
+    for entry in nested:
+        if isinstance(entry, list):
+            yield from _flat(entry)
+        elif isinstance(entry, str):
+            yield entry
+
+
+def with_functions(environment):
+    """The caller's names, and behind them Bambi's functions."""
+    from formulae.environment import Environment
+
+    return environment.with_outer_namespace(Environment([FUNCTIONS]).namespace)
+
+
+@contextmanager
+def _quiet():
+    """Keep what formulae prints or logs about a formula from the user's screen."""
+    log = logging.getLogger("formulae")
+    before = log.disabled
+    log.disabled = True
+    try:
+        with redirect_stdout(StringIO()):
+            yield
+    finally:
+        log.disabled = before
+
+
+@contextmanager
+def plain_errors():
+    """Turn what goes wrong while a formula is worked out into one sentence."""
+    try:
+        with _quiet(), np.errstate(all="ignore"):
+            yield
+    except FormulaError:
+        raise
+    except (KeyError, NameError, AttributeError) as error:
+        raise FormulaError(f"The formula uses {error}, which is not known.") from None
+    except Exception as error:
+        raise FormulaError(f"The formula cannot be worked out: {error}.") from None

@@ -1,0 +1,298 @@
+"""Draws from a density of a few variables by importance sampling."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from partialpool.exact.metropolis import by_metropolis
+from partialpool.exact.mode import find_mode
+
+# Degrees of freedom of the proposal: tails heavier than any posterior here.
+TAIL = 3
+# Above this the weights are too uneven to be used (Vehtari and others 2024); below
+# the other their variance is finite, which is worth a few more pilot rounds.
+LARGEST_K, GOOD_K = 0.7, 0.5
+# Pilot rounds: how many at most, how many draws in each, and the share of them that
+# must be effective to need no more, and in the last round.
+ROUNDS, PILOT, EVEN, LEAST = 8, 400, 0.4, 0.03
+# Proposals for each draw wanted, beyond which a round is given up.
+MOST = 40
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Equally weighted draws.
+
+    Attributes
+    ----------
+    draws : numpy.ndarray
+        Shape (draws, size), in random order but for copies of one proposal,
+        which stand next to each other.
+    effective : float
+        Effective number of independent draws behind them.
+    pareto_k : float
+        Shape of the tail of the importance weights; NaN where they were not
+        used.
+    method : str
+        ``"importance"`` or ``"metropolis"``.
+    """
+
+    draws: np.ndarray
+    effective: float
+    pareto_k: float
+    method: str
+
+
+def sample(log_density, start, count, rng, *, distinct=None):
+    """Draw from a smooth density of a few variables.
+
+    Parameters
+    ----------
+    log_density : callable
+        Takes (m, size) and returns (m,), up to a constant.
+    start : numpy.ndarray
+        Where to look for the mode; shape (size,).
+    count : int
+        Draws wanted.
+    rng : numpy.random.Generator
+    distinct : int, optional
+        Effective number of independent draws wanted: fewer than `count` where the
+        density is dear. `count` by default.
+
+    Returns
+    -------
+    Sample
+
+    Raises
+    ------
+    ModeError
+        If there is no mode to start from, or the slower method does not settle.
+
+    Notes
+    -----
+    The density should have one mode: another, far from the one that is found,
+    would go unnoticed.
+
+    Importance sampling from a split Student-t around the mode, mixed with
+    Student-t of the weighted moments where a pilot round finds it uneven;
+    then systematic resampling. Where the weights stay uneven, an ensemble of
+    Metropolis chains takes over. The shape k of the weights' tail is that of
+    Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learning
+    Research 25(72).
+    """
+    distinct = min(count, distinct or count)
+    mode, precision = find_mode(log_density, start)
+    pilot = Pilot(log_density, SplitT.fitted(log_density, mode, precision))
+    return by_importance(pilot, count, distinct, rng) or _settled(
+        by_metropolis(log_density, pilot.walkers(rng), count, distinct, rng), pilot
+    )
+
+
+def by_importance(pilot, count, distinct, rng):
+    """Draw by importance sampling: None where the weights stay uneven."""
+    for bound in np.linspace(GOOD_K, LARGEST_K, ROUNDS):
+        pilot.try_out(rng)
+        least = LEAST if bound == LARGEST_K else EVEN
+        if effective(pilot.weights) > least * PILOT and pilot.k < bound:
+            pilot.gather(distinct, rng)
+            if effective(pilot.weights) >= distinct and pilot.k < bound:
+                draws = resample(pilot.points, pilot.weights, count, rng)
+                return Sample(draws, distinct, pilot.k, "importance")
+        pilot.widen()
+    return None
+
+
+def _settled(drawn, pilot):
+    draws, trusted = drawn
+    return Sample(draws, trusted, pilot.k, "metropolis")
+
+
+class Pilot:
+    """A proposal, and what the points drawn from it so far are worth.
+
+    Attributes
+    ----------
+    proposal : Mixture
+    points : numpy.ndarray
+        Shape (m, size).
+    weights : numpy.ndarray
+        Their log weights; shape (m,).
+    """
+
+    def __init__(self, log_density, first):
+        self.log_density = log_density
+        self.proposal = Mixture([first])
+        self.points = self.weights = None
+
+    @property
+    def k(self):
+        """Shape of the tail of the weights."""
+        return pareto_k(self.weights)
+
+    def try_out(self, rng):
+        """Draw and weigh a first few points of the proposal."""
+        self.points, self.weights = self._weigh(PILOT, rng)
+
+    def gather(self, wanted, rng):
+        """Add points until they are worth so many draws, or cost too many."""
+        while (worth := effective(self.weights)) < wanted:
+            if len(self.weights) > PILOT + MOST * wanted:
+                return
+            missing = wanted / worth - 1
+            more = int(min(max(1.1 * missing, 0.1), 20) * len(self.weights))
+            points, weights = self._weigh(more, rng)
+            self.points = np.concatenate([self.points, points])
+            self.weights = np.concatenate([self.weights, weights])
+
+    def widen(self):
+        """Mix in a part with the mean and covariance of the weighted points."""
+        self.proposal = self.proposal.widened(self.points, self.weights)
+
+    def walkers(self, rng):
+        """Points for Metropolis chains to start from."""
+        return resample(self.points, self.weights, 64, rng)
+
+    def _weigh(self, count, rng):
+        points = self.proposal.draw(count, rng)
+        with np.errstate(invalid="ignore"):
+            weights = self.log_density(points) - self.proposal.log_density(points)
+        # A density that cannot be computed somewhere counts as none there.
+        return points, np.where(np.isfinite(weights), weights, -np.inf)
+
+
+class SplitT:
+    """A Student-t proposal with a width of its own on each side of each axis.
+
+    Parameters
+    ----------
+    centre : numpy.ndarray
+        Shape (size,).
+    axes : numpy.ndarray
+        Columns of length one posterior standard deviation; shape (size, size).
+    widths : numpy.ndarray
+        Stretch of each axis below and above the centre; shape (2, size).
+
+    Notes
+    -----
+    Geweke (1989), Econometrica 57, 1317-1339: the split-t importance density.
+    """
+
+    def __init__(self, centre, axes, widths):
+        self.centre, self.axes, self.widths = centre, axes, widths
+
+    @classmethod
+    def fitted(cls, log_density, mode, precision):
+        """Set the widths by how fast the density falls from its mode."""
+        eigenvalues, vectors = np.linalg.eigh(precision)
+        eigenvalues = np.maximum(eigenvalues, 1e-4)
+        axes = vectors / np.sqrt(eigenvalues)
+        reach = np.array([0.75, 1.5, 2.25, 3.0, 5.0])
+        steps = np.concatenate([-reach, reach])
+        points = mode + steps[:, None, None] * axes.T
+        top = log_density(mode[None])[0]
+        fall = top - log_density(points.reshape(-1, len(mode)))
+        fall = np.maximum(fall.reshape(len(steps), -1), 1e-3)
+        fall[~np.isfinite(fall)] = 1e6
+        # A normal density falls by half the square of the distance.
+        width = np.abs(steps)[:, None] / np.sqrt(2 * fall)
+        below, above = width[: len(reach)], width[len(reach) :]
+        widths = np.stack([below.mean(0), above.mean(0)])
+        return cls(mode, axes, np.clip(widths, 0.2, 8.0))
+
+    def draw(self, count, rng):
+        """Draw `count` points: shape (count, size)."""
+        size = len(self.centre)
+        z = rng.standard_normal((count, size))
+        z /= np.sqrt(rng.chisquare(TAIL, count) / TAIL)[:, None]
+        below, above = self.widths
+        left = rng.random((count, size)) < below / (below + above)
+        z = np.where(left, -below, above) * np.abs(z)
+        return self.centre + z @ self.axes.T
+
+    def log_density(self, x):
+        """Log density at some points, up to a constant that all of them share."""
+        z = np.linalg.solve(self.axes, (x - self.centre).T).T
+        below, above = self.widths
+        z = z / np.where(z < 0, below, above)
+        size = len(self.centre)
+        distance = (z**2).sum(1) / TAIL
+        volume = np.linalg.slogdet(self.axes)[1] + np.log((below + above) / 2).sum()
+        return -0.5 * (TAIL + size) * np.log1p(distance) - volume
+
+
+class Mixture:
+    """Proposals side by side, each point weighed against all of them.
+
+    Parameters
+    ----------
+    parts : list
+        Each with ``draw`` and ``log_density``, to one constant.
+    """
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    def draw(self, count, rng):
+        """Draw `count` points, an equal share from each part."""
+        shares = np.full(len(self.parts), count // len(self.parts))
+        shares[: count % len(self.parts)] += 1
+        drawn = [part.draw(n, rng) for part, n in zip(self.parts, shares, strict=True)]
+        return rng.permutation(np.concatenate(drawn))
+
+    def log_density(self, x):
+        """Log density at some points."""
+        return np.logaddexp.reduce(
+            [part.log_density(x) for part in self.parts]
+        ) - np.log(len(self.parts))
+
+    def widened(self, points, log_weights):
+        """Add a part with the mean and covariance of weighted points."""
+        weights = np.exp(log_weights - log_weights.max())
+        weights /= weights.sum()
+        mean = weights @ points
+        covariance = (points - mean).T @ (weights[:, None] * (points - mean))
+        size = len(mean)
+        # A little of the first part's shape, so that few points cannot flatten it.
+        covariance += 0.01 * self.parts[0].axes @ self.parts[0].axes.T
+        part = SplitT(mean, np.linalg.cholesky(covariance), np.ones((2, size)))
+        return Mixture([*self.parts, part])
+
+
+def resample(points, log_weights, count, rng):
+    """Systematic resampling: as many copies of a point as its weight, rounded."""
+    weights = np.exp(log_weights - log_weights.max())
+    ladder = np.cumsum(weights) / weights.sum()
+    steps = (np.arange(count) + rng.random()) / count
+    return points[np.minimum(np.searchsorted(ladder, steps), len(points) - 1)]
+
+
+def effective(log_weights):
+    """Effective number of draws behind importance weights (Kish)."""
+    weights = np.exp(log_weights - log_weights.max())
+    return weights.sum() ** 2 / (weights**2).sum()
+
+
+def pareto_k(log_weights):
+    """Shape of the generalised Pareto tail of importance weights.
+
+    The estimate of Zhang and Stephens (2009), Technometrics 51, 316-325, with
+    the weak prior of Vehtari and others (2024).
+    """
+    weights = np.exp(np.sort(log_weights) - log_weights.max())
+    tail = int(min(0.2 * len(weights), 3 * np.sqrt(len(weights))))
+    if tail < 5:
+        return np.nan
+    x = weights[-tail:] - weights[-tail - 1]
+    if not x[-1] > 0:
+        return -np.inf
+    grid = 30 + int(np.sqrt(tail))
+    quartile = x[max(0, int(tail / 4 + 0.5) - 1)]
+    b = 1 / x[-1] + (1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))) / (
+        3 * max(quartile, 1e-300)
+    )
+    k = np.log1p(-b[:, None] * x).mean(1)
+    fit = tail * (np.log(-b / k) - k - 1)
+    fit = np.exp(fit - fit.max())
+    b = (b * fit).sum() / fit.sum()
+    k = np.log1p(-b * x).mean()
+    return (tail * k + 5) / (tail + 10)

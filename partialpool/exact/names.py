@@ -1,0 +1,95 @@
+"""Names of the variables and dimensions of a posterior: Bambi's, each of them once."""
+
+from partialpool.faults import TableError
+
+INTERCEPT, SIGMA = "Intercept", "sigma"
+STEPS = ("chain", "draw")
+# What a tree of data sets keeps for its own paths, and what is written for it.
+SLASH, DIVIDED = "/", "÷"
+
+
+def variable(term):
+    """Name the variable that holds a term's coefficients or effects."""
+    return term.replace(SLASH, DIVIDED)
+
+
+def group_sd(term):
+    """Name the variable that holds the standard deviation of a group term."""
+    return f"{variable(term)}_sigma"
+
+
+def correlation(factor):
+    """Name the variable that holds the correlations of a factor's effects."""
+    return f"{variable(factor)}_correlation"
+
+
+def level_dim(term):
+    """Name the dimension of a common term's columns."""
+    return f"{variable(term)}_dim"
+
+
+def expression_dim(term):
+    """Name the dimension of the columns that a group term multiplies."""
+    return f"{variable(term).split('|')[0]}__expr_dim"
+
+
+def group_dim(factor):
+    """Name the dimension of a factor's groups."""
+    return f"{variable(factor)}__factor_dim"
+
+
+def pair_dim(factor):
+    """Name the dimension of the correlations of a factor's effects."""
+    return f"{variable(factor)}__pair_dim"
+
+
+def check_names(design, correlated):
+    """Refuse a model in which two things would have one name.
+
+    Parameters
+    ----------
+    design : partialpool.exact.design.Design
+    correlated : bool
+        Whether there are correlations to be named.
+
+    Raises
+    ------
+    TableError
+        If a variable or dimension would hide another: which columns to rename.
+    """
+    taken = {SIGMA: "the residual standard deviation"}
+    taken |= {step: f"the dimension of the {step}s" for step in STEPS}
+    dims = {}
+    for term in design.common:
+        what = "the intercept" if term.is_intercept else f"the term {term.name}"
+        _take(taken, variable(term.name), what)
+        if term.levels is not None:
+            _take(dims, level_dim(term.name), what)
+    for factor in design.factors:
+        _take(dims, group_dim(factor.name), f"the groups of {factor.name}")
+        for term in factor.terms:
+            what = f"the group term {term.name}"
+            _take(taken, variable(term.name), what)
+            _take(taken, group_sd(term.name), f"the standard deviation of {term.name}")
+            if term.levels is not None:
+                dims[expression_dim(term.name)] = what
+        if correlated and factor.columns > 1:
+            whose = f"the correlations of {factor.name}"
+            _take(taken, correlation(factor.name), whose)
+            _take(dims, pair_dim(factor.name), whose)
+    for name, what in dims.items():
+        _take(taken, name, f"the dimension of {what}")
+
+
+def _take(taken, name, what):
+    if name in taken:
+        raise TableError(
+            f"{_capital(what)} and {taken[name]} would both be called {name} in the "
+            "posterior: rename the column with table.rename(columns={…}), and in the "
+            "formula."
+        )
+    taken[name] = what
+
+
+def _capital(text):
+    return text[0].upper() + text[1:]

@@ -1,0 +1,115 @@
+"""The posterior as ArviZ expects it: Bambi's variables and dimensions."""
+
+import numpy as np
+
+from partialpool.exact import names
+
+CHAINS = 4
+
+
+def make_tree(design, gram, density, sample, dense, eliminated):
+    """Give all draws their names.
+
+    Parameters
+    ----------
+    design : partialpool.exact.design.Design
+    gram : partialpool.exact.gram.Gram
+    density : partialpool.exact.density.Marginal
+    sample : partialpool.exact.importance.Sample
+    dense, eliminated : numpy.ndarray
+        As :meth:`~partialpool.exact.density.Marginal.draw` returns them.
+
+    Returns
+    -------
+    xarray.DataTree
+    """
+    import xarray as xr
+
+    variables, coords = {}, {}
+    _add_common(variables, coords, design, dense)
+    for i, factor in enumerate(design.factors):
+        if i == gram.largest:
+            effects = eliminated
+        else:
+            groups = len(factor.levels)
+            effects = dense[:, gram.slices[i]].reshape(len(dense), groups, -1)
+        _add_effects(variables, coords, factor, effects)
+    _add_sds(variables, coords, design, density, sample.draws)
+    chains = {
+        name: (("chain", "draw", *dims), _by_chain(values))
+        for name, (dims, values) in variables.items()
+    }
+    steps = {"chain": np.arange(CHAINS), "draw": np.arange(len(dense) // CHAINS)}
+    posterior = xr.Dataset(chains, coords={**steps, **coords})
+    tree = xr.DataTree.from_dict({"posterior": posterior})
+    tree.attrs = {
+        "formula": design.recipe.formula,
+        "method": sample.method,
+        "effective_draws": float(sample.effective),
+        "pareto_k": float(sample.pareto_k),
+        "rows": design.rows.count,
+        "recipe": design.recipe.to_json(),
+    }
+    return tree
+
+
+def _by_chain(values):
+    return values.reshape(CHAINS, -1, *values.shape[1:])
+
+
+def _each_term(terms, values):
+    """Give each term its columns of the last axis."""
+    start = 0
+    for term in terms:
+        yield term, values[..., start : start + term.columns]
+        start += term.columns
+
+
+def _named(term, values, dim, coords):
+    """Dimensions and values of a term: one more dimension if its columns have names."""
+    if term.levels is None:
+        return (), values[..., 0]
+    coords[dim] = term.levels
+    return (dim,), values
+
+
+def _add_common(variables, coords, design, dense):
+    common = dense[:, : len(design.means)]
+    for term, values in _each_term(design.common, common):
+        if term.is_intercept:
+            # From the mean of the predictors back to where they are zero.
+            values = values + design.shift - (common @ design.means)[:, None]
+        dim = names.level_dim(term.name)
+        variables[names.variable(term.name)] = _named(term, values, dim, coords)
+
+
+def _add_effects(variables, coords, factor, effects):
+    groups = names.group_dim(factor.name)
+    coords[groups] = factor.levels
+    for term, values in _each_term(factor.terms, effects):
+        dims, values = _named(term, values, names.expression_dim(term.name), coords)
+        # Bambi puts the groups last.
+        values = values.swapaxes(1, -1) if dims else values
+        variables[names.variable(term.name)] = ((*dims, groups), values)
+
+
+def _add_sds(variables, coords, design, density, theta):
+    variables[names.SIGMA] = ((), np.exp(theta[:, 0]))
+    for factor, spread in zip(design.factors, density.spreads, strict=True):
+        for term, sds in _each_term(factor.terms, np.exp(theta[:, spread.sds])):
+            named = _named(term, sds, names.expression_dim(term.name), coords)
+            variables[names.group_sd(term.name)] = named
+        if spread.correlations.start != spread.correlations.stop:
+            _add_correlations(variables, factor, density, spread, theta)
+
+
+def _add_correlations(variables, factor, density, spread, theta):
+    lower = density.covariance_factor(theta, spread)
+    lower = lower / np.linalg.norm(lower, axis=2, keepdims=True)
+    correlation = lower @ lower.transpose(0, 2, 1)
+    pairs = correlation[:, *np.tril_indices(spread.effects, -1)]
+    name = names.correlation(factor.name)
+    if pairs.shape[1] == 1:
+        variables[name] = ((), pairs[:, 0])
+    else:
+        variables[name] = ((names.pair_dim(factor.name),), pairs)

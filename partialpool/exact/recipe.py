@@ -1,0 +1,295 @@
+"""What must be remembered of a table to find the same columns in another one."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from partialpool import faults
+from partialpool.exact import transforms
+from partialpool.exact.formula import (
+    FormulaError,
+    callee,
+    plain_errors,
+    predictors,
+    with_functions,
+)
+from partialpool.exact.labels import KINDS, is_category, kind_of
+from partialpool.exact.rows import (
+    refuse_infinite,
+    refuse_missing,
+    settle_or_refuse,
+)
+
+ADVICE = "give a pandas DataFrame with the columns of the formula, but for the outcome"
+NEW = "table of new rows"
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a fit remembers of one column.
+
+    Attributes
+    ----------
+    kind : str
+        A key of `labels.KINDS`.
+    levels : list or None
+        Of a category, in the order of the fit. None for a number, and for a column
+        that only groups rows: the posterior has its labels.
+    ordered : bool
+    moments : (float, float) or None
+        Mean and standard deviation, over all rows, of a number.
+    """
+
+    kind: str
+    levels: list | None = None
+    ordered: bool = False
+    moments: tuple | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that predictions need of the table behind a fit, as plain values.
+
+    Attributes
+    ----------
+    formula : str
+    columns : dict
+        :class:`Column` of each predictor and group, by name.
+    states : list of dict
+        What each transformation with a memory, such as ``scale(x)``, remembers.
+    values : list of float
+        What the terms come to at the levels and moments of the columns: other
+        values mean that a function or number named in the formula has changed.
+    """
+
+    formula: str
+    columns: dict
+    states: list = field(default_factory=list)
+    values: list = field(default_factory=list)
+
+    def to_json(self):
+        """Write the recipe as text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text):
+        """Read what :meth:`to_json` wrote."""
+        stored = json.loads(text)
+        columns = {name: Column(**kept) for name, kept in stored["columns"].items()}
+        return cls(**stored | {"columns": columns})
+
+    def read(self, table):
+        """Bring new rows to the kinds of columns that the fit had.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of the recipe, settled; categories with the levels of the
+            fit.
+
+        Raises
+        ------
+        TableError
+            If a column is absent, incomplete, of another kind, or holds a level
+            that the fit has not seen.
+        """
+        if not isinstance(table, pd.DataFrame):
+            faults.refuse(faults.no_table(table, ADVICE))
+        if len(table) == 0:
+            faults.refuse(faults.no_rows(table=NEW))
+        there = list(table.columns)
+        read = {}
+        for name, known in self.columns.items():
+            if name not in there:
+                faults.refuse(faults.absent(name, there, table=NEW))
+            if (count := there.count(name)) > 1:
+                faults.refuse(faults.repeated(name, count))
+            refuse_missing(table[name], f"drop {faults.it(table[name].isna().sum())}")
+            read[name] = _as_known(table[name], known)
+        return pd.DataFrame(read, index=table.index)
+
+
+def _as_known(column, known):
+    if known.moments is not None and known.levels is None:
+        column = _as_numbers(column)
+        refuse_infinite(column)
+        return column
+    settled = settle_or_refuse(column)
+    mine = kind_of(settled)
+    if mine != known.kind and {mine, known.kind} != {"whole", "number"}:
+        mend = "write the labels as the table of the fit did"
+        where = f"the fit had {KINDS[known.kind]}"
+        fault = faults.wrong_kind(column.name, KINDS[mine], mend, where=where)
+        raise faults.TableError(fault)
+    if known.levels is None:
+        return settled
+    levels = set(known.levels)
+    strange = [value for value in pd.unique(settled) if value not in levels]
+    if strange:
+        raise faults.TableError(
+            f"{column.name} holds {', '.join(map(str, strange[:5]))}, which the fit "
+            f"has not seen; it knows {', '.join(map(str, known.levels[:20]))}."
+        )
+    if known.moments is not None:
+        return settled
+    categories = pd.Categorical(settled, known.levels, ordered=True)
+    return pd.Series(categories, settled.index, name=column.name)
+
+
+def _as_numbers(column):
+    settled = column
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        settled = column.astype(column.cat.categories.dtype)
+    if not pd.api.types.is_numeric_dtype(settled):
+        wrong = np.array([not _is_number(value) for value in settled])
+        if wrong.any():
+            examples = [str(value) for value in settled[wrong][:1]]
+            kind = "text" if isinstance(settled[wrong].iloc[0], str) else "values"
+            faults.refuse(
+                faults.no_numbers(
+                    column.name,
+                    kind,
+                    int(wrong.sum()),
+                    len(column),
+                    column.index[wrong][:5].tolist(),
+                    examples=examples,
+                    where="the fit had numbers",
+                )
+            )
+    if pd.api.types.is_bool_dtype(settled):
+        return settled.astype(bool)
+    return settled.astype(float)
+
+
+def _is_number(value):
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, str)
+
+
+def make_recipe(formula, rows):
+    """Note what is needed to find the same columns in another table.
+
+    Parameters
+    ----------
+    formula : partialpool.exact.formula.Formula
+    rows : partialpool.exact.rows.Rows
+
+    Returns
+    -------
+    Recipe
+    """
+    description = formula.describe()
+    grouping = formula.grouping_columns()
+    encoded = _encoded(description)
+    columns = {}
+    for name in rows.table:
+        column = rows.table[name]
+        kind = kind_of(column)
+        if name in grouping:
+            columns[name] = Column(kind)
+        elif is_category(column):
+            levels = rows.codes([name])[1][name]
+            ordered = isinstance(levels.dtype, pd.CategoricalDtype)
+            columns[name] = Column(kind, levels.tolist(), ordered)
+        else:
+            levels = None
+            if name in encoded and name not in rows.varying:
+                levels = rows.codes([name])[1][name].tolist()
+            columns[name] = Column(kind, levels, False, rows.moments(name))
+    with plain_errors():
+        states = transforms.learn(description, rows, formula.environment)
+    recipe = Recipe(formula.text, columns, states)
+    values = _values(evaluate(recipe, formula))
+    return Recipe(formula.text, columns, states, values)
+
+
+def _encoded(description):
+    """Columns of numbers that a term encodes level by level: set of str."""
+    encoded = [c for c in predictors(description) if callee(c) in ("C", "S", "T")]
+    return set().union(*(component.var_names for component in encoded))
+
+
+def evaluate(recipe, formula):
+    """Let formulae settle the encoding of each term on a small table.
+
+    The table holds each level and two values of each number. With what its
+    transformations remember, that is all that the terms depend on.
+
+    Returns
+    -------
+    formulae.matrices.DesignMatrices
+    """
+    from formulae.matrices import DesignMatrices
+
+    description = formula.describe()
+    transforms.restore(description, recipe.states)
+    # The response is found by ourselves; formulae would ask for its functions.
+    description.response = None
+    # Two values of a number may be none for a logarithm.
+    with plain_errors():
+        table = _small_table(recipe)
+        built = DesignMatrices(
+            description, table, with_functions(formula.environment)
+        )
+    _refuse_made_categories(description, recipe)
+    return built
+
+
+def evaluate_again(recipe, formula):
+    """Evaluate as :func:`evaluate` does, and see that nothing has changed."""
+    built = evaluate(recipe, formula)
+    if not np.allclose(_values(built), recipe.values, rtol=1e-9, equal_nan=True):
+        raise FormulaError(
+            f"A function or a number that the formula '{recipe.formula}' takes from "
+            "your code gives other values than at the fit: set it back, or fit again."
+        )
+    return built
+
+
+def _values(built):
+    parts = [t.data for t in built.common.terms.values()] if built.common else []
+    groups = built.group.terms.values() if built.group else []
+    parts += [term.expr.data for term in groups]
+    flat = [np.ravel(np.asarray(part, dtype=float)) for part in parts]
+    return np.concatenate([np.zeros(0), *flat]).tolist()
+
+
+def _small_table(recipe):
+    columns = recipe.columns.items()
+    size = max([2, *(len(known.levels or ()) for _, known in columns)])
+    signs = np.resize([-1.0, 1.0], size)
+    small = {}
+    for name, known in columns:
+        if known.levels is not None:
+            values = np.resize(np.array(known.levels, dtype=object), size).tolist()
+            small[name] = (
+                pd.Categorical(values, known.levels, ordered=True)
+                if known.moments is None
+                else values
+            )
+        elif known.moments is not None:
+            mean, sd = known.moments
+            small[name] = mean + sd * signs
+        else:
+            # Formulae wants to see groups; any two will do.
+            small[name] = np.resize(["a", "b"], size).tolist()
+    return pd.DataFrame(small, index=range(size))
+
+
+def _refuse_made_categories(description, recipe):
+    numbers = {
+        name
+        for name, known in recipe.columns.items()
+        if known.levels is None and known.moments is not None
+    }
+    for component in predictors(description):
+        if component.kind == "categoric" and component.var_names & numbers:
+            raise FormulaError(
+                f"{component.name} makes categories of numbers: make it a column of "
+                "its own and name that column."
+            )
