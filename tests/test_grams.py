@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dense_models import FORMULAS, cells_of, dense_model, design_of, table
 from partialpool import grams
 from partialpool.grams import gram
+from tests.dense_models import FORMULAS, cells_of, dense_model, design_of, table
 
 LABELS = ["sex", "prior", "flag", "band", "year", "g", "h"]
 

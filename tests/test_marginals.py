@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from dense_models import dense_model, design_of, table
 from partialpool import marginals
 from partialpool.grams import gram
 from partialpool.marginals import Marginal
 from partialpool.priors import Prior, choose_priors
+from tests.dense_models import dense_model, design_of, table
 
 PRIORS = {
     "Intercept": Prior("Normal", mu=9, sigma=2),
