@@ -10,6 +10,7 @@ so that importing the package itself is quick.
 """
 
 from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
+from partialpool.chapters.verdicts import Verdict, record_verdict
 from partialpool.checks import SamplingError, check_sampling, use_reproducible_sampling
 from partialpool.columns import ColumnsError, check_columns
 from partialpool.data import (
@@ -36,7 +37,6 @@ from partialpool.plots import (
 from partialpool.published import compare_with_published, load_published_earnings
 from partialpool.scores import coverage, interval_score, rmse
 from partialpool.truths import GraduateTruth
-from partialpool.verdicts import Verdict, record_verdict
 
 __all__ = [
     "LOOKS",
