@@ -3,7 +3,7 @@
 .PHONY: help book test lab reproduce review lock clean
 .DEFAULT_GOAL := help
 
-run = sh book/environment.sh && .venv/bin/python book/build.py
+run = sh book/environment.sh && .venv/bin/python -m book.build
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 18

@@ -1,6 +1,6 @@
 """How far two descriptions of one posterior are apart, in Monte Carlo errors.
 
-Run it as ``python benchmarks/agreement.py`` to compare `partialpool.fit` with every
+Run it as ``python -m benchmarks.agreement`` to compare `partialpool.fit` with every
 stored reference, the million rows included, and to store what was found.
 """
 
@@ -96,8 +96,8 @@ def _describe(draws):
 
 def main():
     """Fit every shape, and store how its numbers differ from the reference."""
-    from nuts_million import MILLION
-    from shapes import SHAPES
+    from benchmarks.nuts_million import MILLION
+    from benchmarks.shapes import SHAPES
 
     found = {}
     for shape in [*SHAPES.values(), MILLION]:

@@ -6,7 +6,7 @@ each true value among its draws is uniform (Talts and others 2018, arXiv
 1804.06788). Each parameter gets the p-values of two tests of that, and the
 largest distance of the ranks' distribution function from the diagonal.
 
-Run it as ``python benchmarks/calibration.py [shape …]``; it takes minutes.
+Run it as ``python -m benchmarks.calibration [shape …]``; it takes minutes.
 """
 
 import argparse

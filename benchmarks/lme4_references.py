@@ -3,7 +3,7 @@
 A cross-check by other authors, in another language. It is not the same answer:
 lme4 has no priors, and gives the most likely between sds, not their posterior.
 
-Run it as ``python benchmarks/lme4_references.py``; it needs R with the packages
+Run it as ``python -m benchmarks.lme4_references``; it needs R with the packages
 lme4 and jsonlite (Debian: r-base-core, r-cran-lme4, r-cran-jsonlite).
 """
 
@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from shapes import SHAPES
+from benchmarks.shapes import SHAPES
 
 HERE = Path(__file__).parent
 CHOSEN = ["crossed", "nested", "correlated_slopes"]

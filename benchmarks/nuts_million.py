@@ -7,7 +7,7 @@ the posterior covariance at the between and within sds that the rows were simula
 with, and its chains start within that covariance. Neither changes what NUTS
 samples from, only how fast.
 
-Run it as ``python benchmarks/nuts_million.py [--rows 1_000_000]``; with
+Run it as ``python -m benchmarks.nuts_million [--rows 1_000_000]``; with
 ``--gradient`` it only prints what one gradient costs at three sizes.
 """
 
@@ -20,8 +20,8 @@ import numpy as np
 import pymc as pm
 from scipy import sparse
 
-from nuts_references import check, summarise, write
-from shapes import Shape, crossed
+from benchmarks.nuts_references import check, summarise, write
+from benchmarks.shapes import Shape, crossed
 
 
 def simulate(rows=1_000_000):

@@ -5,7 +5,7 @@ deviation and 5% and 95% quantiles with their Monte Carlo standard errors. A fit
 is long enough when the worst R-hat is below 1.01 and every bulk and tail
 effective sample size is above 1,500; one that is not is not written.
 
-Run it as ``python benchmarks/nuts_references.py [--again] [shape …]``. Shapes
+Run it as ``python -m benchmarks.nuts_references [--again] [shape …]``. Shapes
 that have a reference are skipped without ``--again``.
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 
-from shapes import SHAPES
+from benchmarks.shapes import SHAPES
 
 REFERENCES = Path(__file__).parent / "references"
 PACKAGES = ["bambi", "pymc", "nutpie", "arviz", "numpy", "pandas"]

@@ -5,7 +5,7 @@ to three digits, how it divides between intercept, subjects and providers a hund
 times less well. NUTS works on the Gram matrix, so that a step is cheap and nothing
 but the shape of the posterior is in its way. Every seed that was run is kept.
 
-Run it as ``python benchmarks/trap.py [seed …]``; it needs nutpie.
+Run it as ``python -m benchmarks.trap [seed …]``; it needs nutpie.
 """
 
 import json
@@ -16,12 +16,10 @@ import arviz as az
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from formulae.environment import Environment
 
 import partialpool as pool
-from partialpool.exact.design import read_design
-from partialpool.exact.gram import gram
-from shapes import crossed
+from benchmarks.shapes import crossed
+from benchmarks.sums import read_sums
 
 RESULTS = Path(__file__).parent / "results" / "trap.json"
 FORMULA = "y ~ sex + (1|subject) + (1|provider)"
@@ -31,7 +29,7 @@ NAMES = {"sd_subject": "1|subject_sigma", "sd_provider": "1|provider_sigma"}
 
 def sums_of_products(table):
     """Gram matrix of all columns, the outcome last, and how many are common."""
-    sums = gram(read_design(FORMULA, table, Environment.capture(0)))
+    sums = read_sums(FORMULA, table)[1]
     cross = sums.cross[:, :, 0]
     within = np.diag(sums.within[:, 0, 0])
     whole = np.block([[sums.dense, cross], [cross.T, within]])

@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from chapters import drop_old_caches, kernel_environment, run_chapters, say
-from execution import ROOT, ChapterError, cache_path, verified_verdicts
+from book._ext.execution import ROOT, ChapterError, cache_path, verified_verdicts
+from book.chapters import drop_old_caches, kernel_environment, run_chapters, say
 
 BIN = Path(sys.executable).parent
 HTML = ROOT / "_build" / "html"
@@ -46,14 +46,14 @@ def lab():
 
 def reproduce():
     """Run every chapter three times and compare all outputs."""
-    from reproduce import run_and_compare
+    from book.reproduce import run_and_compare
 
     return run_and_compare()
 
 
 def review():
     """Run what changed, and keep the verdicts and the picture as reviewed."""
-    from review import accept
+    from book.review import accept
 
     return accept() if run_all_chapters() else 1
 
@@ -227,7 +227,7 @@ COMMANDS = {
 def main(arguments):
     """Run the command named; Ctrl-C and a polite kill end it without a traceback."""
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
-        say(f"usage: build.py {'|'.join(COMMANDS)}")
+        say(f"usage: python -m book.build {'|'.join(COMMANDS)}")
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 import textwrap
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -22,8 +21,7 @@ from jupyter_cache.cache.db import NbCacheRecord
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-sys.path.insert(0, str(Path(__file__).parent / "_ext"))
-from execution import KERNEL_SETTINGS, ROOT, chapters, executed
+from book._ext.execution import KERNEL_SETTINGS, ROOT, chapters, executed
 
 CELL_LIMIT = 300  # seconds
 HEARTBEAT = 20  # seconds without a line before one says what is going on

@@ -4,8 +4,8 @@ import shutil
 
 from jupyter_cache import get_cache
 
-from chapters import run_chapters, say
-from execution import ROOT, chapters, executed
+from book._ext.execution import ROOT, chapters, executed
+from book.chapters import run_chapters, say
 
 FOLDER = ROOT / "_build" / "reproduce"
 

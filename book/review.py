@@ -7,8 +7,7 @@ package that moves a result is then seen by whoever made it, not by a reader.
 import json
 import re
 
-from chapters import say
-from execution import (
+from book._ext.execution import (
     ROOT,
     cache_path,
     chapters,
@@ -16,6 +15,7 @@ from execution import (
     opened,
     verified_verdicts,
 )
+from book.chapters import say
 
 VERDICTS = ROOT / "tests" / "reviewed_verdicts.json"
 PICTURE = ROOT / "book" / "_static" / "shrinkage.svg"

@@ -10,6 +10,7 @@ so that importing the package itself is quick.
 """
 
 from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
+from partialpool.chapters.verdicts import Verdict, record_verdict
 from partialpool.checks import SamplingError, check_sampling, use_reproducible_sampling
 from partialpool.columns import ColumnsError, check_columns
 from partialpool.data import (
@@ -22,6 +23,7 @@ from partialpool.exact import (
     FormulaError,
     Prior,
     SlowerMethodWarning,
+    StructureWarning,
     fit,
     predict,
 )
@@ -36,7 +38,6 @@ from partialpool.plots import (
 from partialpool.published import compare_with_published, load_published_earnings
 from partialpool.scores import coverage, interval_score, rmse
 from partialpool.truths import GraduateTruth
-from partialpool.verdicts import Verdict, record_verdict
 
 __all__ = [
     "LOOKS",
@@ -48,6 +49,7 @@ __all__ = [
     "RowsDropped",
     "SamplingError",
     "SlowerMethodWarning",
+    "StructureWarning",
     "Verdict",
     "check_columns",
     "check_sampling",

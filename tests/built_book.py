@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from execution import page_names
+from book._ext.execution import page_names
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = Path(os.environ.get("BOOK_SITE", ROOT / "_build" / "html"))

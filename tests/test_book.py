@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from built_book import SITE, SPHINX_PAGES, require_site, site_pages, toc_pages
+from tests.built_book import SITE, SPHINX_PAGES, require_site, site_pages, toc_pages
 
 PAGES = toc_pages()
 CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]

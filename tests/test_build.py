@@ -22,13 +22,21 @@ title: Tiny
 only_build_toc_files: true
 execute: {execute_notebooks: cache, stderr_output: remove}
 sphinx:
-  local_extensions: {execution: book/_ext}
+  local_extensions: {book._ext.execution: .}
   config:
-    extensions: [myst_nb, jupyter_book, sphinx_external_toc, execution]
+    extensions: [myst_nb, jupyter_book, sphinx_external_toc, book._ext.execution]
     html_theme: basic
     html_theme_options: {}
     suppress_warnings: [config]
 """
+MODULES = [
+    "__init__.py",
+    "build.py",
+    "chapters.py",
+    "reproduce.py",
+    "_ext/__init__.py",
+    "_ext/execution.py",
+]
 TOC = """\
 format: jb-book
 root: index
@@ -84,7 +92,7 @@ class TinyBook:
     def command(self, what):
         """Give the command and environment that run a function of build.py."""
         code = (
-            "import sys; sys.path[:0] = ['book', 'book/_ext']; import build; "
+            "import sys; from book import build; "
             f"result = build.{what}; "
             "sys.exit(result if type(result) is int else not result)"
         )
@@ -118,7 +126,7 @@ class TinyBook:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     book = TinyBook(tmp_path_factory.mktemp("built"))
-    for name in ("build.py", "chapters.py", "reproduce.py", "_ext/execution.py"):
+    for name in MODULES:
         book.write(f"book/{name}", (ROOT / "book" / name).read_text(encoding="utf-8"))
     book.write("_config.yml", CONFIG)
     book.write("_toc.yml", TOC)
@@ -288,7 +296,7 @@ def test_reproduce_names_the_first_difference(book):
 def test_reproduce_looks_away_from_cells_that_show_seconds():
     from nbformat.v4 import new_code_cell, new_output
 
-    from reproduce import _shown
+    from book.reproduce import _shown
 
     outputs = [new_output("stream", text="0.1 s")]
     timing = new_code_cell("…", outputs=outputs, metadata={"tags": ["timing"]})
@@ -297,7 +305,7 @@ def test_reproduce_looks_away_from_cells_that_show_seconds():
 
 
 def test_chapters_run_again_when_a_benchmark_was_measured_again(tmp_path):
-    from execution import fingerprint
+    from book._ext.execution import fingerprint
 
     (tmp_path / "requirements.txt").write_text("")
     before = fingerprint(tmp_path)
@@ -308,8 +316,7 @@ def test_chapters_run_again_when_a_benchmark_was_measured_again(tmp_path):
 
 
 def test_a_kernel_that_does_not_start_gets_a_second_try(monkeypatch, capsys):
-    monkeypatch.syspath_prepend(ROOT / "book")
-    import chapters
+    from book import chapters
 
     tries = []
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from dense_models import dense_model, design_of, table
 from partialpool.exact import density
 from partialpool.exact.gram import gram
 from partialpool.exact.density import Marginal
 from partialpool.exact.priors import Prior, choose_priors
+from tests.dense_models import dense_model, design_of, table
 
 PRIORS = {
     "Intercept": Prior("Normal", mu=9, sigma=2),

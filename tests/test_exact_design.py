@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from dense_models import FORMULAS, cells_of, dense_model, design_of, table
+from tests.dense_models import FORMULAS, cells_of, dense_model, design_of, table
 
 
 @pytest.mark.parametrize("formula", FORMULAS)

@@ -11,12 +11,12 @@ import xarray as xr
 from numpy.testing import assert_allclose
 from scipy import stats
 
-import calibration
 import partialpool as pool
-from agreement import REFERENCES, compare, read_reference
-from dense_models import cells_of, dense_model, table
+from benchmarks import calibration
+from benchmarks.agreement import REFERENCES, compare, read_reference
+from benchmarks.shapes import SHAPES
 from partialpool.exact import importance
-from shapes import SHAPES
+from tests.dense_models import cells_of, dense_model, table
 
 GROUPS = "y ~ x + (1|g)"
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dense_models import cells_of, design_of, table
 from partialpool.exact.formula import FormulaError, factor_columns, parse, response
+from tests.dense_models import cells_of, design_of, table
 
 
 def refusal(formula, rows=None):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dense_models import FORMULAS, cells_of, dense_model, design_of, table
 from partialpool.exact import gram
 from partialpool.exact.gram import gram
+from tests.dense_models import FORMULAS, cells_of, dense_model, design_of, table
 
 LABELS = ["sex", "prior", "flag", "band", "year", "g", "h"]
 
@@ -23,7 +23,7 @@ def assert_products(sums, dense, weights=None, shift=0.0):
     weighted = left * weights[:, None]
     assert sums.common == dense.common.shape[1]
     np.testing.assert_allclose(sums.dense, weighted.T @ left, atol=1e-8)
-    np.testing.assert_allclose(sums.centres, dense.means, atol=1e-12)
+    np.testing.assert_allclose(design.means, dense.means, atol=1e-12)
     assert sums.total_weight == pytest.approx(weights.sum())
     if sums.largest is None:
         return

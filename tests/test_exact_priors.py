@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dense_models import design_of, table
+from benchmarks.shapes import SHAPES
 from partialpool.exact.priors import SPREADS, Prior, choose_priors
-from shapes import SHAPES
+from tests.dense_models import design_of, table
 
 FORMULAS = [
     "y ~ x",

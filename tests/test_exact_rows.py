@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 import partialpool as pool
-from dense_models import cells_of, design_of, table
 from partialpool.exact.formula import FormulaError
 from partialpool.exact.rows import Multiplier, Observations, observe
+from tests.dense_models import cells_of, design_of, table
 
 
 def refusal(formula="y ~ x + (1|g)", rows=..., **columns):

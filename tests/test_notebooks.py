@@ -4,8 +4,8 @@ import nbformat.v4
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from execution import page_names
-from notebook_rules import ROOT, RULES, Chapter
+from book._ext.execution import page_names
+from tests.notebook_rules import ROOT, RULES, Chapter
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

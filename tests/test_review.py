@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from execution import cache_path, opened, unrun_chapters, verified_verdicts
-from review import PICTURE, VERDICTS, alike, differences, near, picture
+from book._ext.execution import cache_path, opened, unrun_chapters, verified_verdicts
+from book.review import PICTURE, VERDICTS, alike, differences, near, picture
 
 SENTENCE = "RMSE 0.112 against 0.158, in 1,000 sets; 90% held."
 

@@ -6,7 +6,7 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 
 import partialpool as pool
-from partialpool.verdicts import FOLDER_VARIABLE, MIME_TYPE, OUTCOMES
+from partialpool.chapters.verdicts import FOLDER_VARIABLE, MIME_TYPE, OUTCOMES
 
 FINDING = {
     "outcome": "holds with conditions",

@@ -20,6 +20,8 @@ from sphinx.errors import ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
+from book._ext.execution import verified_verdicts
+
 # Each outcome has its own sign and words, so that colour is never needed.
 OUTCOMES = {
     "holds": ("✓", "Holds", "holds"),
@@ -66,9 +68,6 @@ def read_claims(config):
 
 def read_verdicts(config):
     """Return the verdicts that belong to the chapters as they stand."""
-    # Imported late: which cache to look in is settled by that extension's set-up.
-    from execution import verified_verdicts
-
     verdicts = verified_verdicts(config.nb_execution_cache_path)
     known = {claim["id"] for claim in read_claims(config)}
     for verdict in verdicts:

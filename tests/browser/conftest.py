@@ -8,17 +8,12 @@ import functools
 import http.server
 import os
 import shutil
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from visits import Visits
-
-from built_book import SITE, require_site
+from tests.browser.visits import Visits
+from tests.built_book import SITE, require_site
 
 # As root, in a container, without calling home.
 FLAGS = [

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from built_book import SITE, toc_pages
+from tests.built_book import SITE, toc_pages
 
 TRUE_TAU, SEED, YEARS = 0.15, 16, 1000
 SIZES = np.array([3, 4, 6, 8, 12, 18, 25, 35, 55, 80, 130, 200])

@@ -1,9 +1,9 @@
 """Every page in a real browser: offline, accessible, whole on a phone."""
 
 import pytest
-from visits import SCHEMES
 
-from built_book import toc_pages
+from tests.browser.visits import SCHEMES
+from tests.built_book import toc_pages
 
 PAGES = [*toc_pages(), "genindex", "py-modindex", "search"]
 

@@ -1,6 +1,6 @@
-# Time one of R's entrants on the rows that race_data.py wrote for R.
+# Time one of R's entrants on the rows that data.py wrote for R.
 #
-# Rscript race.R ENTRANT FOLDER SECONDS MOST: fits for about so many seconds, at most
+# Rscript fits.R ENTRANT FOLDER SECONDS MOST: fits for about so many seconds, at most
 # so often; prints the seconds of each fit, and the effect of being a man.
 
 arguments <- commandArgs(TRUE)

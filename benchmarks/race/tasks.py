@@ -15,12 +15,14 @@ from functools import cached_property
 from pathlib import Path
 from statistics import median
 
-from race_data import Data
-from race_entrants import ENTRANTS, Entrant
+from benchmarks.race.data import Data
+from benchmarks.race.entrants import ENTRANTS, Entrant
 
 # A first call that takes LONG is one of the repetitions, a shorter one only warms up;
 # settings are compared by the best of three calls where a call is SHORT.
 SHORT, LONG = 1, 10
+# The name of this module, which is __main__ in a process of its own.
+MODULE = "benchmarks.race.tasks"
 
 
 @dataclass
@@ -157,7 +159,8 @@ def run_task(task, limit, threads=None):
     """Do a task in a fresh process: its report or None, peak in MB, and fault."""
     with tempfile.TemporaryDirectory() as work:
         task.answer = str(Path(work) / "answer.json")
-        command = [sys.executable, __file__, json.dumps(asdict(task))]
+        # A module, not a file: it then finds the package where this process found it.
+        command = [sys.executable, "-m", MODULE, json.dumps(asdict(task))]
         _, peak, fault = run_process(command, limit, threads)
         if fault:
             return None, peak, fault.replace(task.place, "…")
@@ -166,7 +169,7 @@ def run_task(task, limit, threads=None):
 
 def run_r(task, limit):
     """Do the same in R, whose script prints ``seconds …`` and ``male …``."""
-    script = Path(__file__).with_name("race.R")
+    script = Path(__file__).with_name("fits.R")
     command = ["Rscript", "--vanilla", str(script), *task.names]
     command.append(str(task.data.path_for_r))
     command += [str(task.pace["seconds"]), str(task.pace["most"])]

@@ -2,8 +2,16 @@
 
 import time
 
-from race_data import COMMON, EMPLOYED, GROUPS, OUTCOME, PARTIAL, SEED, dummies
-from race_fits import sum_up
+from benchmarks.race.data import (
+    COMMON,
+    EMPLOYED,
+    GROUPS,
+    OUTCOME,
+    PARTIAL,
+    SEED,
+    dummies,
+)
+from benchmarks.sums import sum_up
 
 EFFECTIVE_DRAWS, LEAST_ESS, WORST_R_HAT = 400, 100, 1.05
 TUNE, DRAWS, CHAINS = 1_000, 2_000, 2

@@ -61,9 +61,9 @@ class Data:
 
     def cells(self, by=None):
         """Collapse the file to cells, of all labels unless it says otherwise."""
-        from partialpool.cells import collapse
+        import partialpool as pool
 
-        return collapse(self.path, self.outcome, by=by or self.labels)
+        return pool.collapse(self.path, self.outcome, by=by or self.labels)
 
     def write(self):
         """Write the Parquet files, unless they are there."""
@@ -154,10 +154,10 @@ def _repeat_rows(data):
 
 def _write_graduates(folder, rows):
     """Write graduates, more than enough: 72 in 100 have earnings."""
-    from partialpool.graduates import write_graduates
+    import partialpool as pool
 
     # The truth hangs on the seed alone, so that all sizes share it.
-    write_graduates(folder, int(rows / 0.7) + 1_000, seed=SEED, progress=False)
+    pool.write_graduates(folder, int(rows / 0.7) + 1_000, seed=SEED, progress=False)
     return sorted(folder.glob("*.parquet"))
 
 

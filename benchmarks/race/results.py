@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
-from race_entrants import ENTRANTS
+from benchmarks.race.entrants import ENTRANTS
 
 PACKAGES = [
     "arviz",

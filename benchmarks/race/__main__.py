@@ -3,11 +3,11 @@
 The model is that of the book: log earnings of synthetic graduates by sex, prior
 attainment and region, with effects of 34 subjects and 150 providers. The entrants
 are the exact posterior of this package, generalised linear models with and without
-dummies, lme4 and its kin, and NUTS. Each is timed at its best setting; README.md
-says what is compared with what, and why that is fair.
+dummies, lme4 and its kin, and NUTS. Each is timed at its best setting; the README of
+the benchmarks says what is compared with what, and why that is fair.
 
-Run it as ``python benchmarks/race.py [--rows 1e3 1e4 …] [--only name …]``; what
-has a result is skipped without ``--again``, so a stopped run can go on.
+Run it as ``python -m benchmarks.race [--rows 1e3 1e4 …] [--only name …]``; what has
+a result is skipped without ``--again``, so a stopped run can go on.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from race_entrants import ENTRANTS, choose
-from race_results import Results, print_ratios
-from race_tasks import Task, run_process, run_r, run_task
+from benchmarks.race.entrants import ENTRANTS, choose
+from benchmarks.race.results import Results, print_ratios
+from benchmarks.race.tasks import Task, run_process, run_r, run_task
 
-RESULTS = Path(__file__).parent / "results" / "race.json"
+RESULTS = Path(__file__).parents[1] / "results" / "race.json"
 SIZES = [1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000]
 QUICK_SIZES = [1_000]
 

@@ -8,7 +8,8 @@ import os
 import time
 from functools import cache, partial
 
-from race_data import BY, COMPLETE, GROUPS, OUTCOME, PARTIAL, SEED, connect
+from benchmarks.race.data import BY, COMPLETE, GROUPS, OUTCOME, PARTIAL, SEED, connect
+from benchmarks.sums import read_sums
 
 
 def describe_posterior(tree):
@@ -87,34 +88,14 @@ def _collapse_and(name, fit, data, by):
     return {"collapse": middle - start, name: end - middle}, result
 
 
-def sum_up(formula, cells):
-    """Sums of products of a model, and the density of its standard deviations."""
-    from partialpool.exact.density import Marginal
-    from partialpool.exact.priors import choose_priors
-
-    design, sums = _read_sums(formula, cells)
-    return sums, Marginal(sums, choose_priors(design, None), design.sizes)
-
-
-def _read_sums(formula, cells):
-    """Read a formula as the package does: the design, and its sums of products."""
-    from formulae.environment import Environment
-
-    from partialpool.exact.design import read_design
-    from partialpool.exact.gram import gram
-
-    design = read_design(formula, cells, Environment.capture(0))
-    return design, gram(design)
-
-
 def _solve_gram(formula, cells):
     """Coefficients and standard errors of a linear model, from its Gram matrix."""
     with _blas().limit(limits=1, user_api="blas"):
-        design, sums = _read_sums(formula, cells)
+        design, sums = read_sums(formula, cells)
         products = sums.dense
         xx, xy, yy = products[:-1, :-1], products[:-1, -1], products[-1, -1]
         b, se = _solve(xx, xy, yy, sums.total_weight)
-        b[0] += design.shift - sums.centres @ b
+        b[0] += design.shift - design.means @ b
     return b, se
 
 

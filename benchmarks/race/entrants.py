@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 
-import race_fits as fits
-import race_nuts as nuts
-from race_data import COMMON, COMPLETE, NONE
+from benchmarks.race import fits, nuts
+from benchmarks.race.data import COMMON, COMPLETE, NONE
 
 CELLS = "no model, cells"
 COMPLETE_POINTS = "complete pooling, point estimates"
@@ -29,7 +28,7 @@ class Entrant:
     kind: str
     # For how many rows it is run, at most and at least.
     most: int
-    # A function of race_fits or race_nuts; R's entrants are in race.R.
+    # A function of fits or nuts; R's entrants are in fits.R.
     make: Callable | None
     least: int = 0
     # With others in one process ("turns"), "alone" or in "R".

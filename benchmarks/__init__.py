@@ -1,0 +1,1 @@
+"""What the book's timings and references come from: scripts, run by name."""

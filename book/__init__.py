@@ -1,0 +1,1 @@
+"""The pages of the book, and what runs its chapters and builds its site."""

@@ -1,0 +1,1 @@
+"""What only the chapters of the book need: verdicts, census samples, the race."""
