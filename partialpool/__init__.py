@@ -11,7 +11,7 @@ so that importing the package itself is quick.
 
 from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
 from partialpool.checks import SamplingError, check_sampling, use_reproducible_sampling
-from partialpool.columns import ColumnsError, check_columns
+from partialpool.columns import check_columns
 from partialpool.data import (
     distinct_reports,
     load_scorecard,
@@ -25,6 +25,7 @@ from partialpool.exact import (
     fit,
     predict,
 )
+from partialpool.faults import TableError
 from partialpool.graduates import simulate_graduates, write_graduates
 from partialpool.plots import (
     LOOKS,
@@ -41,13 +42,13 @@ from partialpool.verdicts import Verdict, record_verdict
 __all__ = [
     "LOOKS",
     "CellsSaveNothing",
-    "ColumnsError",
     "FormulaError",
     "GraduateTruth",
     "Prior",
     "RowsDropped",
     "SamplingError",
     "SlowerMethodWarning",
+    "TableError",
     "Verdict",
     "check_columns",
     "check_sampling",

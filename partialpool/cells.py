@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from partialpool.columns import ColumnsError, absent_fault
+from partialpool.faults import TableError, absent
 
 # Plain decimal numbers: no blank, no thousands separator, no "nan" and no "inf",
 # on which engines differ.
@@ -99,7 +99,7 @@ def collapse(
 
     Raises
     ------
-    ColumnsError
+    TableError
         If the table or a column does not fit its role: one plain sentence with
         the column, the rows and the mend.
 
@@ -129,7 +129,7 @@ def collapse(
     >>> collapse(table, "pey", "sex")
     Traceback (most recent call last):
         ...
-    partialpool.columns.ColumnsError: Column 'pey' is not in the table, which has \
+    partialpool.faults.TableError: Column 'pey' is not in the table, which has \
 'sex', 'pay': correct the name (did you mean 'pay'?).
     """
     by, continuous, suppressed = map(_as_list, (by, continuous, suppressed))
@@ -182,12 +182,12 @@ def _as_list(names):
 
 def _check_options(by, continuous, binary, missing):
     if missing not in ("refuse", "drop"):
-        raise ColumnsError(
+        raise TableError(
             f"missing is {missing!r}: give 'refuse', or 'drop' to drop and count the "
             "rows."
         )
     if binary and continuous:
-        raise ColumnsError(_slope_fault(continuous))
+        raise TableError(_slope_fault(continuous))
 
 
 def _slope_fault(continuous):
@@ -201,17 +201,17 @@ def _check_roles(outcome, by, continuous):
     names = [*by, outcome, *continuous]
     for name in names:
         if not isinstance(name, str):
-            raise ColumnsError(
+            raise TableError(
                 f"{name!r} cannot name a column here: use text as names of columns."
             )
     if outcome in [*by, *continuous]:
-        raise ColumnsError(
+        raise TableError(
             f"Column {outcome!r} is the outcome and also a predictor: a column cannot "
             "explain itself; name another column for one of the roles."
         )
     for name in names:
         if names.count(name) > 1:
-            raise ColumnsError(
+            raise TableError(
                 f"Column {name!r} is named {names.count(name)} times in by and "
                 "continuous: name it once."
             )
@@ -225,12 +225,12 @@ def _name_results(by, continuous, binary):
     results += [f"sp_{one}_{two}" for one, two in combinations(continuous, 2)]
     for name in results:
         if name in by:
-            raise ColumnsError(
+            raise TableError(
                 f"Column {name!r} in by has the name of a column of the result: rename "
                 "it first."
             )
         if results.count(name) > 1:
-            raise ColumnsError(
+            raise TableError(
                 f"The names in continuous would give two columns {name!r}: rename one "
                 "of them first."
             )
@@ -251,7 +251,7 @@ def _open(table, outcome, wanted):
         frame = nw.from_native(table).lazy()
     except TypeError:
         kind = type(table).__name__
-        raise ColumnsError(
+        raise TableError(
             f"A table is needed and this is a {kind}: give a DataFrame of pandas, "
             "polars or Spark, a pyarrow Table, a DuckDB relation or the path of a "
             "Parquet file."
@@ -269,13 +269,11 @@ def _read_parquet(path):
     if not path.exists():
         near = _nearest(path)
         hint = f" (did you mean {str(near)!r}?)" if near else ""
-        raise ColumnsError(
-            f"There is no file or folder {str(path)!r}: correct it{hint}."
-        )
+        raise TableError(f"There is no file or folder {str(path)!r}: correct it{hint}.")
     pattern = glob.escape(str(path))
     if path.is_dir():
         if next(path.rglob("*.parquet"), None) is None:
-            raise ColumnsError(
+            raise TableError(
                 f"Folder {str(path)!r} holds no file whose name ends in .parquet: give "
                 "the folder that does."
             )
@@ -287,7 +285,7 @@ def _read_parquet(path):
     try:
         return connection.read_parquet(pattern)
     except duckdb.Error:
-        raise ColumnsError(
+        raise TableError(
             f"{str(path)!r} cannot be read as Parquet: read it yourself, for example "
             "with pandas.read_csv, and give the table."
         ) from None
@@ -308,9 +306,9 @@ def _nearest(path):
 def _check_names(there, wanted):
     for name in wanted:
         if name not in there:
-            raise ColumnsError(absent_fault(there, name))
+            raise TableError(absent(name, there))
         if there.count(name) > 1:
-            raise ColumnsError(
+            raise TableError(
                 f"Column {name!r} is in the table {there.count(name)} times: rename or "
                 "drop all but one."
             )
@@ -320,12 +318,12 @@ def _check_spark_names(there, wanted):
     folded = [name.casefold() for name in there]
     for name in wanted:
         if "." in name:
-            raise ColumnsError(
+            raise TableError(
                 f"Column {name!r} has a dot in its name, which Spark reads as a field: "
                 "rename it first, with withColumnRenamed."
             )
         if folded.count(name.casefold()) > 1:
-            raise ColumnsError(
+            raise TableError(
                 f"Column {name!r} has a namesake in other capitals, and Spark does not "
                 "tell them apart: rename or drop one of them first."
             )
@@ -360,7 +358,7 @@ def _tidy_objects(values, name, outcome):
     if name == outcome:
         # Numbers among markers, as they come from a spreadsheet.
         return values.map(str, na_action="ignore").astype("str")
-    raise ColumnsError(
+    raise TableError(
         f"Column {name!r} holds values of several kinds, or no labels: make them one "
         f"kind, for example with table[{name!r}] = table[{name!r}].astype(str)."
     )
@@ -369,13 +367,13 @@ def _tidy_objects(values, name, outcome):
 def _check_kinds(schema, outcome, by, continuous):
     kind = schema[outcome]
     if not (kind.is_numeric() or kind == nw.Boolean or _is_text(kind)):
-        raise ColumnsError(
+        raise TableError(
             f"Column {outcome!r} holds {_kind_name(kind)} where numbers are needed: "
             "make numbers of them, such as years."
         )
     for name in continuous:
         if not schema[name].is_numeric():
-            raise ColumnsError(
+            raise TableError(
                 f"Column {name!r} in continuous holds {_kind_name(schema[name])} where "
                 "numbers are needed: make them numbers, or name the column in by."
             )
@@ -384,7 +382,7 @@ def _check_kinds(schema, outcome, by, continuous):
         if not (kind.is_numeric() or _is_text(kind) or _is_time(kind)) and (
             kind != nw.Boolean
         ):
-            raise ColumnsError(
+            raise TableError(
                 f"Column {name!r} in by holds {_kind_name(kind)}, which cannot serve "
                 "as labels: make text, whole numbers or dates of them."
             )
@@ -412,7 +410,7 @@ def _kind_name(kind):
 
 def _is_binary(schema, outcome, continuous, binary):
     if schema[outcome] == nw.Boolean and continuous:
-        raise ColumnsError(_slope_fault(continuous))
+        raise TableError(_slope_fault(continuous))
     return binary or schema[outcome] == nw.Boolean
 
 
@@ -487,7 +485,7 @@ def _check_text(found, outcome, markers):
     """Refuse text that is neither a number nor a marker."""
     texts = [text for text in found.index if not re.fullmatch(NUMBER, text)]
     if not texts and len(found) and not markers:
-        raise ColumnsError(
+        raise TableError(
             f"Column {outcome!r} holds numbers stored as text or objects: make numbers "
             "of them first."
         )
@@ -495,7 +493,7 @@ def _check_text(found, outcome, markers):
         return
     rows = int(found[texts].sum())
     if signed := _numbers_with_signs(texts, found):
-        raise ColumnsError(
+        raise TableError(
             f"Column {outcome!r} holds text such as {signed[0]!r} in {_rows(rows)} "
             "where numbers are needed: make numbers of it first, for example with "
             "str.replace and pd.to_numeric of pandas."
@@ -504,7 +502,7 @@ def _check_text(found, outcome, markers):
     if len(texts) > 6:
         shown.append(f"{len(texts) - 6:,} more")
     listed = ", ".join(map(repr, [*markers, *texts[:6]]))
-    raise ColumnsError(
+    raise TableError(
         f"Column {outcome!r} holds text in {_rows(rows)} where numbers are needed "
         f"({', '.join(shown)}): correct {_them(rows)}, or, if they mark values held "
         f"back, drop and count {_them(rows)} with suppressed=[{listed}]."
@@ -637,7 +635,7 @@ def _multiply(frame, numbers, centres):
 def _check_sums(frame, sums, names, binary, dropped):
     """Refuse what the cells show to be amiss; only then count it in the rows."""
     if not sums["n"].sum():
-        raise ColumnsError(_empty_fault(dropped["rows"], names["y"]))
+        raise TableError(_empty_fault(dropped["rows"], names["y"]))
     keys = [role for role in names if role.startswith("key")]
     seen = sums.filter(like="seen ")
     added_up = sums.drop(columns=[*keys, "n", *seen]).to_numpy(float, na_value=np.nan)
@@ -646,9 +644,9 @@ def _check_sums(frame, sums, names, binary, dropped):
         or seen.lt(sums["n"], axis=0).any(axis=None)
         or not np.isfinite(added_up).all()
     ):
-        raise ColumnsError(_missing_fault(_count(frame, names), names))
+        raise TableError(_missing_fault(_count(frame, names), names))
     if binary and sums["wrong"].any():
-        raise ColumnsError(_binary_fault(frame, int(sums["wrong"].sum()), names["y"]))
+        raise TableError(_binary_fault(frame, int(sums["wrong"].sum()), names["y"]))
 
 
 def _empty_fault(dropped, outcome):

@@ -16,7 +16,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
-from partialpool.columns import ColumnsError
+from partialpool.faults import TableError
 
 BY = ["region", "year", "working"]
 SLOPES = ["age", "score"]
@@ -583,7 +583,7 @@ def test_few_rows_or_enough_in_a_cell_need_no_word(rows, spare):
 
 def refusal(*arguments, **options):
     """Return the sentence of the error, which comes from no other error."""
-    with pytest.raises(ColumnsError) as caught:
+    with pytest.raises(TableError) as caught:
         collapse(*arguments, **options)
     error = caught.value
     assert error.__cause__ is None

@@ -1,0 +1,343 @@
+"""Faults: what is wrong with a table, said once, in one sentence for each fault.
+
+Every check of a table says what it found in the words of this module, whether
+pandas counted the rows or another engine did. So the functions take names, counts
+and a few labels, never a table, and return a sentence that names the column, the
+rows and the mend.
+"""
+
+from difflib import get_close_matches
+
+ANY_ENGINE = (
+    "give a DataFrame of pandas, polars or Spark, a pyarrow Table, a DuckDB relation "
+    "or the path of a Parquet file"
+)
+NUMBERS = "numbers are needed"
+YEARS = "make numbers of them, such as years"
+
+
+class TableError(ValueError):
+    """A table that does not fit what is asked of it: one sentence for each fault."""
+
+
+def refuse(*sentences):
+    """Raise the faults that there are, each once; `None` stands for no fault.
+
+    Raises
+    ------
+    TableError
+        If any of `sentences` is there: one a line.
+    """
+    faults = list(dict.fromkeys(sentence for sentence in sentences if sentence))
+    if faults:
+        raise TableError("\n".join(faults))
+
+
+# Words ------------------------------------------------------------------------
+
+
+def quote(name):
+    """Write a name, or a label, as a reader would type it: text in quotes."""
+    return repr(str(name)) if isinstance(name, str) else str(name)
+
+
+def rows(count, of=None, labels=()):
+    """Count rows in words: "3 rows", "all 3 rows", "3 of 20 rows (rows 4, 7, 9)".
+
+    Parameters
+    ----------
+    count : int
+        Rows with the fault.
+    of : int, optional
+        Rows of the table.
+    labels : sequence, optional
+        Labels of the first rows with the fault; five at most are shown.
+    """
+    if of is None or count == of:
+        text = (
+            f"{'all ' * (of is not None and of > 1)}{count:,} row{'s' * (count != 1)}"
+        )
+    else:
+        text = f"{count:,} of {of:,} rows"
+    return f"{text} ({row_labels(labels, count)})" if len(labels) else text
+
+
+def row_labels(labels, count):
+    """Name the first rows of `count`: "row 4", "rows 4, 7, 9, 12, 13 and 2 more"."""
+    return f"row{'s' * (count != 1)} {_first(map(str, labels[:5]), count)}"
+
+
+def some(labels, noun):
+    """Name the first three of some labels: "labels 'A', 'B', 'C' and 1 more"."""
+    shown = map(quote, labels[:3])
+    return f"{noun}{'s' * (len(labels) != 1)} {_first(shown, len(labels))}"
+
+
+def it(count):
+    """Return the pronoun for so many rows: "it" or "them"."""
+    return "it" if count == 1 else "them"
+
+
+def _first(shown, count):
+    shown = list(shown)
+    more = f" and {count - len(shown):,} more" if count > len(shown) else ""
+    return ", ".join(shown) + more
+
+
+def _cast(name, kind):
+    return f"table[{quote(name)}] = table[{quote(name)}].astype({kind})"
+
+
+# The table and its names ------------------------------------------------------
+
+
+def no_table(value, mend=ANY_ENGINE, *, needed="table"):
+    """Say that a value is no table, or not the kind of table that is needed."""
+    package, kind = type(value).__module__.split(".")[0], type(value).__name__
+    given = kind if package == "builtins" else f"{package} {kind}"
+    given = "None" if value is None else f"a {given}"
+    return f"A {needed} is needed and this is {given}: {mend}."
+
+
+def no_rows(name=None, table="table"):
+    """Say that a table is empty: give the outcome, where there is one."""
+    holds = f"column {quote(name)} holds" if name is not None else "it holds"
+    return (
+        f"The {table} has 0 rows, so {holds} nothing to learn from: check the filter "
+        "or the file it came from."
+    )
+
+
+def absent(name, there, *, hint="", table="table"):
+    """Say that a column is not there, with the likeliest name.
+
+    Parameters
+    ----------
+    name : str
+        The column asked for.
+    there : sequence of str
+        Columns of the table.
+    hint : str, optional
+        Another way out, such as "add it to by= when you collapse the table".
+    table : str, optional
+        What kind of table it is, such as "table of new rows".
+    """
+    alike = {str(column).strip().casefold(): column for column in there}
+    close = get_close_matches(str(name).strip().casefold(), alike, n=1)
+    guess = f" (did you mean {quote(alike[close[0]])}?)" if close else ""
+    listed = _first(map(quote, there[:12]), len(there)) or "no columns"
+    return (
+        f"Column {quote(name)} is not in the {table}, which has {listed}: correct the "
+        f"name{guess}{f' or {hint}' if hint else ''}."
+    )
+
+
+def repeated(name, count):
+    """Say that several columns have one name."""
+    return (
+        f"Column {quote(name)} is in the table {count} times: rename or drop all but "
+        "one."
+    )
+
+
+def no_name(name, mend="give the name of one column, as text"):
+    """Say that something cannot name a column."""
+    text = quote(name)
+    if "\n" in text or len(text) > 40:
+        text = f"A {type(name).__name__}"
+    return f"{text} cannot name a column here: {mend}."
+
+
+def names_in_levels(levels, example):
+    """Say that each column has several names, one above the other."""
+    return (
+        f"The columns of this table have {levels} levels, such as {example!r}: give "
+        "each column one name, for example with "
+        "table.columns = ['_'.join(map(str, name)) for name in table.columns]."
+    )
+
+
+def two_roles(name, other="a group or a predictor"):
+    """Say that the outcome is also among what should explain it."""
+    return (
+        f"Column {quote(name)} is the outcome and also {other}: a column cannot "
+        "explain itself; name another column for one of the roles."
+    )
+
+
+def named_twice(name, count, where):
+    """Say that one column is named several times in one role, or in two."""
+    return f"Column {quote(name)} is named {count} times in {where}: name it once."
+
+
+def index_repeats(labels):
+    """Say that the index does not tell rows apart: give the labels that repeat."""
+    return (
+        f"The index repeats {some(labels, 'label')}, so rows cannot be told apart: use "
+        "table = table.reset_index(drop=True)."
+    )
+
+
+# Values -----------------------------------------------------------------------
+
+
+def missing(name, count, of, labels=(), mend=None):
+    """Say that values are missing.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    count, of : int
+        Rows without a value, of how many.
+    labels : sequence, optional
+        Labels of the first of these rows.
+    mend : str, optional
+        What to do instead of `table.dropna`.
+    """
+    mend = mend or f"drop {it(count)} with table.dropna(subset=[{quote(name)}])"
+    return (
+        f"Column {quote(name)} is missing in {rows(count, of, labels)}: {mend}, or "
+        f"fill {it(count)} in."
+    )
+
+
+def infinite(name, count, of, labels=()):
+    """Say that numbers are infinite; the counts are those of :func:`missing`."""
+    return (
+        f"Column {quote(name)} is infinite in {rows(count, of, labels)}: it often "
+        f"comes from the log of 0 or a division by 0; correct or drop {it(count)}."
+    )
+
+
+def no_numbers(name, kind, count, of, labels=(), *, examples=(), where=NUMBERS):
+    """Say that text, or another kind of value, stands where numbers are needed.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    kind : str
+        "text" or "values".
+    count, of : int
+        Rows with such a value, of how many.
+    labels : sequence, optional
+        Labels of the first of these rows.
+    examples : sequence of str
+        Some of the values; three at most are shown.
+    where : str, optional
+        What is needed instead, such as "the fit had numbers".
+    """
+    return (
+        f"Column {quote(name)} holds {kind} such as "
+        f"{', '.join(map(quote, examples[:3]))} in {rows(count, of, labels)} where "
+        f"{where}: correct or drop {it(count)}, then use {_cast(name, 'float')}."
+    )
+
+
+def stored_as(name, stored):
+    """Say that numbers are stored as text, objects or a category."""
+    return (
+        f"Column {quote(name)} holds numbers stored as {stored}: use "
+        f"{_cast(name, 'float')}."
+    )
+
+
+def true_and_false(name, mend=None, where=NUMBERS):
+    """Say that true and false stand where numbers are needed."""
+    mend = mend or f"use {_cast(name, 'int')}, which makes them 1 and 0"
+    return f"Column {quote(name)} holds true and false where {where}: {mend}."
+
+
+def wrong_kind(name, kind, mend=YEARS, *, of=None, where=NUMBERS):
+    """Say that a whole column, of so many rows, is dates, say, and not numbers."""
+    share = f" in {rows(of, of)}" if of else ""
+    return f"Column {quote(name)} holds {kind}{share} where {where}: {mend}."
+
+
+def no_labels(name, kind, mend="make text, whole numbers or dates of them"):
+    """Say that a whole column is of a kind that cannot name groups."""
+    return f"Column {quote(name)} holds {kind}, which cannot serve as labels: {mend}."
+
+
+def no_label(name, kind, count, of, labels=()):
+    """Say that some rows hold a list, say, where a label is needed."""
+    return (
+        f"Column {quote(name)} holds a {kind} in {rows(count, of, labels)} where a "
+        "label is needed: write one label in each row."
+    )
+
+
+def mixed(name, kinds, count, of, labels=()):
+    """Say that a column mixes kinds of values.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    kinds : sequence of str
+        Two of the kinds, such as "text" and "whole numbers", the commoner first.
+    count, of : int
+        Rows of the rarer kind, of how many.
+    labels : sequence, optional
+        Labels of the first of these rows.
+    """
+    numbers = set(kinds) <= {"whole numbers", "decimals"}
+    return (
+        f"Column {quote(name)} mixes {kinds[0]} with {kinds[1]}, the latter in "
+        f"{rows(count, of, labels)}: make them one kind with "
+        f"{_cast(name, 'float' if numbers else 'str')}."
+    )
+
+
+def not_kept(name, example, because, mend):
+    """Say that a label would lose digits, or its meaning, in a table of results."""
+    return f"Column {quote(name)} holds labels such as {example}, {because}: {mend}."
+
+
+def constant(name, value, of):
+    """Say that an outcome never differs."""
+    return (
+        f"Column {quote(name)} is {value} in all {of:,} rows, and a model explains "
+        "differences: choose another column."
+    )
+
+
+# Groups -----------------------------------------------------------------------
+
+
+def one_group(name, label, of):
+    """Say that there is nothing to pool."""
+    return (
+        f"Column {quote(name)} has one group only (label {quote(label)} in "
+        f"{rows(of, of)}), and pooling needs several: choose another column."
+    )
+
+
+def many_groups(name, groups, of, most):
+    """Say that there are so many groups that the column may be an identifier."""
+    return (
+        f"Column {quote(name)} has {groups:,} groups in {of:,} rows, more than "
+        f"{most:,}: it looks like an identifier or a number; choose a coarser column, "
+        f"or pass most_groups={groups} if it is right."
+    )
+
+
+def small_groups(name, groups, smallest, count, labels):
+    """Say that some groups have fewer rows than `smallest`: all rows of these."""
+    number = "1 row" if smallest == 2 else f"fewer than {smallest} rows"
+    return (
+        f"Column {quote(name)} has {some(groups, 'group')} of {number} "
+        f"({row_labels(labels, count)}): merge or drop {it(len(groups))}, or pass "
+        "smallest_group=1, since partial pooling can use a group of one."
+    )
+
+
+def spellings(name, labels):
+    """Say that some labels differ in nothing but blanks and capitals."""
+    column = f"table[{quote(name)}]"
+    return (
+        f"Column {quote(name)} spells one group in several ways "
+        f"({some(labels, 'label')}): make them one, for example with "
+        f"{column} = {column}.str.strip().str.casefold()."
+    )
