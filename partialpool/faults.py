@@ -108,6 +108,22 @@ def no_rows(name=None, table="table"):
     )
 
 
+def none_left(name, dropped):
+    """Say that nothing is left of so many rows after some were dropped, as asked."""
+    return (
+        f"No row is left of {dropped:,}: in each, column {quote(name)} is suppressed "
+        "or some column is missing; choose other columns."
+    )
+
+
+def engine_stopped(engine, said):
+    """Say that an engine could not read or work out the table: give its own words."""
+    return (
+        f"{engine} could not work out the table and says {said.rstrip('.')!r}: mend "
+        "the column, query or file that this names."
+    )
+
+
 def absent(name, there, *, hint="", table="table"):
     """Say that a column is not there, with the likeliest name.
 
@@ -210,7 +226,9 @@ def infinite(name, count, of, labels=()):
     )
 
 
-def no_numbers(name, kind, count, of, labels=(), *, examples=(), where=NUMBERS):
+def no_numbers(
+    name, kind, count, of=None, labels=(), *, examples=(), mend=None, where=NUMBERS
+):
     """Say that text, or another kind of value, stands where numbers are needed.
 
     Parameters
@@ -220,27 +238,50 @@ def no_numbers(name, kind, count, of, labels=(), *, examples=(), where=NUMBERS):
     kind : str
         "text" or "values".
     count, of : int
-        Rows with such a value, of how many.
+        Rows with such a value, of how many, where that is known.
     labels : sequence, optional
         Labels of the first of these rows.
     examples : sequence of str
         Some of the values; three at most are shown.
+    mend : str, optional
+        What to do instead of correcting or dropping the rows.
     where : str, optional
         What is needed instead, such as "the fit had numbers".
     """
+    mend = mend or f"correct or drop {it(count)}, then use {_cast(name, 'float')}"
     return (
         f"Column {quote(name)} holds {kind} such as "
         f"{', '.join(map(quote, examples[:3]))} in {rows(count, of, labels)} where "
-        f"{where}: correct or drop {it(count)}, then use {_cast(name, 'float')}."
+        f"{where}: {mend}."
     )
 
 
-def stored_as(name, stored):
-    """Say that numbers are stored as text, objects or a category."""
+def unknown_markers(name, found, markers):
+    """Say that text stands among numbers, and how to drop it if it marks gaps.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    found : dict
+        Rows by text, the most frequent first; six at most are shown.
+    markers : sequence of str
+        The markers that were given.
+    """
+    count = sum(found.values())
+    shown = [f"{text!r} in {number:,}" for text, number in found.items()]
+    listed = ", ".join(map(repr, [*markers, *list(found)[:6]]))
     return (
-        f"Column {quote(name)} holds numbers stored as {stored}: use "
-        f"{_cast(name, 'float')}."
+        f"Column {quote(name)} holds text in {rows(count)} where numbers are needed "
+        f"({_first(shown[:6], len(found))}): correct {it(count)}, or, if they mark "
+        f"values held back, drop and count {it(count)} with suppressed=[{listed}]."
     )
+
+
+def stored_as(name, stored, mend=None):
+    """Say that numbers are stored as text, objects or a category."""
+    mend = mend or f"use {_cast(name, 'float')}"
+    return f"Column {quote(name)} holds numbers stored as {stored}: {mend}."
 
 
 def true_and_false(name, mend=None, where=NUMBERS):
@@ -290,9 +331,36 @@ def mixed(name, kinds, count, of, labels=()):
     )
 
 
-def not_kept(name, example, because, mend):
-    """Say that a label would lose digits, or its meaning, in a table of results."""
-    return f"Column {quote(name)} holds labels such as {example}, {because}: {mend}."
+def not_kept(name, example, found, because, mend):
+    """Say that labels, in so many rows as `found` says, would not be kept whole."""
+    return (
+        f"Column {quote(name)} holds labels such as {example} in {found}, {because}: "
+        f"{mend}."
+    )
+
+
+def too_large(name):
+    """Say that the square of a number overflows."""
+    return (
+        f"Column {quote(name)} holds numbers too large for their squares to be held: "
+        "divide them by a power of ten."
+    )
+
+
+def not_binary(name, examples, count):
+    """Say that other numbers stand where 0 and 1 are needed."""
+    return (
+        f"Column {quote(name)} holds numbers such as {', '.join(examples)} in "
+        f"{rows(count)} where 0 and 1 are needed: recode it, or leave binary=True out."
+    )
+
+
+def binary_with_number(name):
+    """Say that a binary outcome and a number make no exact cells."""
+    return (
+        f"A binary outcome has no exact cells with the number {quote(name)}: put a few "
+        "bands of it in by, for example from pandas.cut, or fit the rows."
+    )
 
 
 def constant(name, value, of):
