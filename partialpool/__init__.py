@@ -12,7 +12,7 @@ so that importing the package itself is quick.
 from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
 from partialpool.chapters.verdicts import Verdict, record_verdict
 from partialpool.checks import SamplingError, check_sampling, use_reproducible_sampling
-from partialpool.columns import ColumnsError, check_columns
+from partialpool.columns import check_columns
 from partialpool.data import (
     distinct_reports,
     load_scorecard,
@@ -27,6 +27,7 @@ from partialpool.exact import (
     fit,
     predict,
 )
+from partialpool.faults import TableError
 from partialpool.graduates import simulate_graduates, write_graduates
 from partialpool.plots import (
     LOOKS,
@@ -42,7 +43,6 @@ from partialpool.truths import GraduateTruth
 __all__ = [
     "LOOKS",
     "CellsSaveNothing",
-    "ColumnsError",
     "FormulaError",
     "GraduateTruth",
     "Prior",
@@ -50,6 +50,7 @@ __all__ = [
     "SamplingError",
     "SlowerMethodWarning",
     "StructureWarning",
+    "TableError",
     "Verdict",
     "check_columns",
     "check_sampling",

@@ -16,7 +16,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
-from partialpool.columns import ColumnsError
+from partialpool.faults import TableError
 
 BY = ["region", "year", "working"]
 SLOPES = ["age", "score"]
@@ -307,6 +307,7 @@ def test_attrs_say_what_was_done():
         "outcome": "pay",
         "by": ["region", "year"],
         "continuous": ["age"],
+        "binary": False,
         "rows": 3000,
         "rows_per_cell": 3000 / 24,
         "dropped": {"rows": 0, "missing": {}, "suppressed": {}},
@@ -406,9 +407,14 @@ def gaps():
 def test_missing_values_are_refused(give):
     sentence = refusal(give(gaps()), "pay", ["region", "year"], continuous="age")
     assert sentence == (
-        "A value is missing in column 'region' in 2 rows and in column 'year' in 1 "
-        "row and in column 'pay' in 3 rows and in column 'age' in 3 rows of 200: drop "
-        "and count them with missing='drop', or fill them in."
+        "Column 'region' is missing in 2 of 200 rows: drop and count them with "
+        "missing='drop', or fill them in.\n"
+        "Column 'year' is missing in 1 of 200 rows: drop and count it with "
+        "missing='drop', or fill it in.\n"
+        "Column 'pay' is missing in 3 of 200 rows: drop and count them with "
+        "missing='drop', or fill them in.\n"
+        "Column 'age' is missing in 3 of 200 rows: drop and count them with "
+        "missing='drop', or fill them in."
     )
 
 
@@ -419,7 +425,8 @@ def test_a_missing_value_in_one_column_is_refused(give, column):
     others.remove(column)
     table = table.dropna(subset=others)
     sentence = refusal(give(table), "pay", ["region", "year"], continuous="age")
-    assert sentence.startswith(f"A value is missing in column {column!r} in ")
+    assert "\n" not in sentence
+    assert re.match(f"Column {column!r} is missing in [12] of 19[45] rows: ", sentence)
 
 
 def test_missing_values_are_dropped_and_counted(give):
@@ -447,7 +454,7 @@ def test_missing_values_are_dropped_and_counted(give):
 def test_nan_is_missing_on_engines_that_tell_it_from_null():
     table = pl.DataFrame({"pay": [1.0, float("nan"), None, 4.0], "state": list("AABB")})
     sentence = refusal(table, "pay", "state")
-    assert sentence.startswith("A value is missing in column 'pay' in 2 rows of 4:")
+    assert sentence.startswith("Column 'pay' is missing in 2 of 4 rows: ")
     with pytest.warns(RowsDropped, match=r"^Dropped 2 of 4 rows: 'pay' is missing in"):
         assert list(collapse(table, "pay", "state", missing="drop")["n"]) == [1, 1]
 
@@ -499,7 +506,7 @@ def test_a_few_markers_with_digits_are_markers():
 def test_suppressed_rows_are_dropped_and_counted(give):
     markers = ("c", "z", "low", "x")
     sentence = refusal(give(marked()), "pay", "state", suppressed=markers)
-    assert sentence.startswith("A value is missing in column 'pay' in 1 row of 5:")
+    assert sentence.startswith("Column 'pay' is missing in 1 of 5 rows: ")
     with pytest.warns(RowsDropped) as caught:
         cells = collapse(
             give(marked()), "pay", "state", suppressed=markers, missing="drop"
@@ -583,7 +590,7 @@ def test_few_rows_or_enough_in_a_cell_need_no_word(rows, spare):
 
 def refusal(*arguments, **options):
     """Return the sentence of the error, which comes from no other error."""
-    with pytest.raises(ColumnsError) as caught:
+    with pytest.raises(TableError) as caught:
         collapse(*arguments, **options)
     error = caught.value
     assert error.__cause__ is None
@@ -601,8 +608,8 @@ BAD_CALLS = {
     ),
     "outcome among by": (
         dict(by=["year", "pay"]),
-        "Column 'pay' is the outcome and also a predictor: a column cannot explain "
-        "itself; name another column for one of the roles.",
+        "Column 'pay' is the outcome and also in by or continuous: a column cannot "
+        "explain itself; name another column for one of the roles.",
     ),
     "twice": (
         dict(by=["year", "year"]),
@@ -618,7 +625,7 @@ BAD_CALLS = {
     ),
     "text as slope": (
         dict(by=["year"], continuous="region"),
-        "Column 'region' in continuous holds text where numbers are needed: make them "
+        "Column 'region' holds text where numbers are needed: make them "
         "numbers, or name the column in by.",
     ),
     "binary with slope": (
@@ -648,7 +655,7 @@ def test_infinite_numbers(give):
     table = people(20)
     table.loc[[3, 4], "pay"] = [np.inf, -np.inf]
     expected = (
-        "Column 'pay' is infinite in 2 rows of 20: it often comes from the log of 0 or "
+        "Column 'pay' is infinite in 2 of 20 rows: it often comes from the log of 0 or "
         "a division by 0; correct or drop them."
     )
     assert refusal(give(table), "pay", "year") == expected
@@ -656,7 +663,7 @@ def test_infinite_numbers(give):
     table = people(20)
     table.loc[7, "age"] = np.inf
     assert refusal(give(table), "pay", "year", continuous="age") == (
-        "Column 'age' is infinite in 1 row of 20: it often comes from the log of 0 or "
+        "Column 'age' is infinite in 1 of 20 rows: it often comes from the log of 0 or "
         "a division by 0; correct or drop it."
     )
 
@@ -664,8 +671,8 @@ def test_infinite_numbers(give):
 def test_numbers_too_large():
     table = pd.DataFrame({"pay": [1e200, 3e200], "year": 1})
     assert refusal(table, "pay", "year") == (
-        "Column 'pay' or a number in continuous is too large for its square to be "
-        "held: divide it by a power of ten."
+        "Column 'pay' holds numbers too large for their squares to be held: divide "
+        "them by a power of ten."
     )
 
 
@@ -697,7 +704,7 @@ def test_binary_outcome_with_missing_values(give, value):
     table = people(20).astype({"working": float})
     table.loc[3, "working"] = value
     sentence = refusal(give(table), "working", "year", binary=True)
-    assert sentence.startswith("A value is missing in column 'working' in 1 row of 20:")
+    assert sentence.startswith("Column 'working' is missing in 1 of 20 rows: ")
 
 
 @pytest.mark.parametrize("name", ["n", "mean", "ss", "mean_age", "sp_age"])
@@ -728,7 +735,7 @@ def test_dates_and_other_kinds():
     )
     table["moment"] = table["day"].dt.tz_localize("UTC")
     assert refusal(table, "pay", "moment") == (
-        "Column 'moment' in by holds times of a time zone, which cannot serve as "
+        "Column 'moment' holds times of a time zone, which cannot serve as "
         "labels: make text, whole numbers or dates of them."
     )
     table["lasted"] = table["day"] - table["day"]
@@ -739,11 +746,11 @@ def test_labels_of_several_kinds():
     labels = pd.Series([1, "A", None], dtype=object)
     table = pd.DataFrame({"pay": [1.0, 2, 3], "state": labels})
     assert refusal(table, "pay", "state") == (
-        "Column 'state' holds values of several kinds, or no labels: make them one "
-        "kind, for example with table['state'] = table['state'].astype(str)."
+        "Column 'state' mixes whole numbers with text, the latter in 1 of 3 rows (row "
+        "1): make them one kind with table['state'] = table['state'].astype(str)."
     )
     table["state"] = pd.Series([None] * 3, dtype=object)
-    assert "missing in column 'state' in 3 rows" in refusal(table, "pay", "state")
+    assert "Column 'state' is missing in all 3 rows" in refusal(table, "pay", "state")
 
 
 def test_numbers_stored_as_text(give):
@@ -763,11 +770,19 @@ def test_a_column_there_twice():
     assert len(collapse(table, "pay", "working")) == 2
 
 
-@pytest.mark.parametrize("given", [{"pay": [1.0]}, [1.0], np.ones(3), None])
-def test_no_table(given):
-    kind = type(given).__name__
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"pay": [1.0]}, "a dict"),
+        ([1.0], "a list"),
+        (np.ones(3), "a numpy ndarray"),
+        (pd.Series([1.0], name="pay"), "a pandas Series"),
+        (None, "None"),
+    ],
+)
+def test_no_table(given, kind):
     assert refusal(given, "pay", "state") == (
-        f"A table is needed and this is a {kind}: give a DataFrame of pandas, polars "
+        f"A table is needed and this is {kind}: give a DataFrame of pandas, polars "
         "or Spark, a pyarrow Table, a DuckDB relation or the path of a Parquet file."
     )
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -24,7 +25,7 @@ def objects(*values):
 
 def faults_of(table, **roles):
     """Return the sentences of the error, which must be ours and come from no other."""
-    with pytest.raises(pool.ColumnsError) as caught:
+    with pytest.raises(pool.TableError) as caught:
         pool.check_columns(table, **ROLES | roles)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
@@ -40,14 +41,14 @@ def faults_of(table, **roles):
 BAD_OUTCOMES = {
     "text": (
         [1, 2, "n/a", 4, 5, 6],
-        "Column 'pay' holds text such as 'n/a' in 1 row (row 2) where numbers are "
-        "needed: correct or drop it, then use "
-        "table['pay'] = table['pay'].astype(float).",
+        "Column 'pay' holds text such as 'n/a' in 1 of 6 rows (row 2) where numbers "
+        "are needed: correct or drop it, then use table['pay'] = "
+        "table['pay'].astype(float).",
     ),
     "text all over": (
         list("abcdef"),
-        "Column 'pay' holds text such as 'a', 'b', 'c' in 6 rows (rows 0, 1, 2, 3, 4 "
-        "and 1 more) where numbers are needed: correct or drop them, then use "
+        "Column 'pay' holds text such as 'a', 'b', 'c' in all 6 rows (rows 0, 1, 2, 3, "
+        "4 and 1 more) where numbers are needed: correct or drop them, then use "
         "table['pay'] = table['pay'].astype(float).",
     ),
     "numbers as text": (
@@ -72,28 +73,28 @@ BAD_OUTCOMES = {
     ),
     "missing": (
         [1, np.nan, 3, 4, 5, 6],
-        "Column 'pay' is missing in 1 row (row 1): drop it with "
-        "table.dropna(subset=['pay']) or fill it in.",
+        "Column 'pay' is missing in 1 of 6 rows (row 1): drop it with "
+        "table.dropna(subset=['pay']), or fill it in.",
     ),
     "pandas missing": (
         pd.array([1, None, 3, pd.NA, 5, 6], "Int64"),
-        "Column 'pay' is missing in 2 rows (rows 1, 3): drop them with "
-        "table.dropna(subset=['pay']) or fill them in.",
+        "Column 'pay' is missing in 2 of 6 rows (rows 1, 3): drop them with "
+        "table.dropna(subset=['pay']), or fill them in.",
     ),
     "all missing": (
         [None] * 6,
-        "Column 'pay' is missing in 6 rows (rows 0, 1, 2, 3, 4 and 1 more): drop them "
-        "with table.dropna(subset=['pay']) or fill them in.",
+        "Column 'pay' is missing in all 6 rows (rows 0, 1, 2, 3, 4 and 1 more): drop "
+        "them with table.dropna(subset=['pay']), or fill them in.",
     ),
     "infinite": (
         [1, np.inf, -np.inf, 4, 5, 6],
-        "Column 'pay' is infinite in 2 rows (rows 1, 2): it often comes from the log "
-        "of 0 or a division by 0; correct or drop them.",
+        "Column 'pay' is infinite in 2 of 6 rows (rows 1, 2): it often comes from the "
+        "log of 0 or a division by 0; correct or drop them.",
     ),
     "infinite, nullable": (
         pd.array([1, 2, 3, 4, 5, np.inf], "Float64"),
-        "Column 'pay' is infinite in 1 row (row 5): it often comes from the log of 0 "
-        "or a division by 0; correct or drop it.",
+        "Column 'pay' is infinite in 1 of 6 rows (row 5): it often comes from the log "
+        "of 0 or a division by 0; correct or drop it.",
     ),
     "true and false": (
         [True, False] * 3,
@@ -117,21 +118,21 @@ BAD_OUTCOMES = {
     ),
     "dates as objects": (
         [datetime.date(2020, 1, 1)] * 6,
-        "Column 'pay' holds values such as '2020-01-01' in 6 rows (rows 0, 1, 2, 3, 4 "
-        "and 1 more) where numbers are needed: correct or drop them, then use "
+        "Column 'pay' holds values such as '2020-01-01' in all 6 rows (rows 0, 1, 2, "
+        "3, 4 and 1 more) where numbers are needed: correct or drop them, then use "
         "table['pay'] = table['pay'].astype(float).",
     ),
     "lists": (
         [[1], [2], [1], [1], [1], [1]],
-        "Column 'pay' holds values such as '[1]', '[2]' in 6 rows (rows 0, 1, 2, 3, 4 "
-        "and 1 more) where numbers are needed: correct or drop them, then use "
+        "Column 'pay' holds values such as '[1]', '[2]' in all 6 rows (rows 0, 1, 2, "
+        "3, 4 and 1 more) where numbers are needed: correct or drop them, then use "
         "table['pay'] = table['pay'].astype(float).",
     ),
     "complex": (
         [1j] * 6,
-        "Column 'pay' holds values such as '1j' in 6 rows (rows 0, 1, 2, 3, 4 and 1 "
-        "more) where numbers are needed: correct or drop them, then use "
-        "table['pay'] = table['pay'].astype(float).",
+        "Column 'pay' holds values such as '1j' in all 6 rows (rows 0, 1, 2, 3, 4 and "
+        "1 more) where numbers are needed: correct or drop them, then use table['pay'] "
+        "= table['pay'].astype(float).",
     ),
     "one value": (
         3.5,
@@ -143,12 +144,12 @@ BAD_OUTCOMES = {
 BAD_GROUPS = {
     "one group": (
         "A",
-        "Column 'state' has one group only (label 'A', rows: 6), and pooling needs "
-        "several: choose another column.",
+        "Column 'state' has one group only (label 'A' in all 6 rows), and pooling "
+        "needs several: choose another column.",
     ),
     "one group, a number": (
         3,
-        "Column 'state' has one group only (label 3, rows: 6), and pooling needs "
+        "Column 'state' has one group only (label 3 in all 6 rows), and pooling needs "
         "several: choose another column.",
     ),
     "group of one row": (
@@ -169,46 +170,47 @@ BAD_GROUPS = {
     ),
     "label missing": (
         ["A", "A", None, "B", "B", np.nan],
-        "Column 'state' is missing in 2 rows (rows 2, 5): drop them with "
-        "table.dropna(subset=['state']) or fill them in.",
+        "Column 'state' is missing in 2 of 6 rows (rows 2, 5): drop them with "
+        "table.dropna(subset=['state']), or fill them in.",
     ),
     "text and numbers": (
         objects("A", "A", 1, 1, "B", "B"),
-        "Column 'state' mixes text with whole numbers, the latter in 2 rows (rows 2, "
-        "3): make them one kind with table['state'] = table['state'].astype(str).",
+        "Column 'state' mixes text with whole numbers, the latter in 2 of 6 rows (rows "
+        "2, 3): make them one kind with table['state'] = table['state'].astype(str).",
     ),
     "two kinds of number": (
         objects(1, 1, 2.5, 2.5, 3, 3),
-        "Column 'state' mixes whole numbers with decimals, the latter in 2 rows (rows "
-        "2, 3): make them one kind with table['state'] = table['state'].astype(float).",
+        "Column 'state' mixes whole numbers with decimals, the latter in 2 of 6 rows "
+        "(rows 2, 3): make them one kind with table['state'] = "
+        "table['state'].astype(float).",
     ),
     "truth and text": (
         objects(True, "A", "A", "B", "B", "B"),
-        "Column 'state' mixes text with true and false, the latter in 1 row (row 0): "
-        "make them one kind with table['state'] = table['state'].astype(str).",
+        "Column 'state' mixes text with true and false, the latter in 1 of 6 rows (row "
+        "0): make them one kind with table['state'] = table['state'].astype(str).",
     ),
     "lists": (
         objects("A", ["A"], "A", "B", "B", "B"),
-        "Column 'state' holds a list in 1 row (row 1) where a label is needed: write "
-        "one label in each row.",
+        "Column 'state' holds a list in 1 of 6 rows (row 1) where a label is needed: "
+        "write one label in each row.",
     ),
 }
 
 BAD_PREDICTORS = {
     "missing": (
         [1, 2, 3, 4, None, 6],
-        "Column 'age' is missing in 1 row (row 4): drop it with "
-        "table.dropna(subset=['age']) or fill it in.",
+        "Column 'age' is missing in 1 of 6 rows (row 4): drop it with "
+        "table.dropna(subset=['age']), or fill it in.",
     ),
     "infinite": (
         [1, 2, 3, 4, 5, np.inf],
-        "Column 'age' is infinite in 1 row (row 5): it often comes from the log of 0 "
-        "or a division by 0; correct or drop it.",
+        "Column 'age' is infinite in 1 of 6 rows (row 5): it often comes from the log "
+        "of 0 or a division by 0; correct or drop it.",
     ),
     "mixed": (
         objects(1, "x", 3, 4, 5, 6),
-        "Column 'age' mixes whole numbers with text, the latter in 1 row (row 1): make "
-        "them one kind with table['age'] = table['age'].astype(str).",
+        "Column 'age' mixes whole numbers with text, the latter in 1 of 6 rows (row "
+        "1): make them one kind with table['age'] = table['age'].astype(str).",
     ),
     "decimals": (
         [Decimal(1)] * 6,
@@ -222,14 +224,14 @@ BAD_PREDICTORS = {
     ),
     "complex": (
         [1j] * 6,
-        "Column 'age' holds values such as '1j' in 6 rows (rows 0, 1, 2, 3, 4 and 1 "
-        "more) where numbers are needed: correct or drop them, then use "
-        "table['age'] = table['age'].astype(float).",
+        "Column 'age' holds values such as '1j' in all 6 rows (rows 0, 1, 2, 3, 4 and "
+        "1 more) where numbers are needed: correct or drop them, then use table['age'] "
+        "= table['age'].astype(float).",
     ),
     "all missing": (
         [None] * 6,
-        "Column 'age' is missing in 6 rows (rows 0, 1, 2, 3, 4 and 1 more): drop them "
-        "with table.dropna(subset=['age']) or fill them in.",
+        "Column 'age' is missing in all 6 rows (rows 0, 1, 2, 3, 4 and 1 more): drop "
+        "them with table.dropna(subset=['age']), or fill them in.",
     ),
 }
 
@@ -288,18 +290,18 @@ def test_two_columns_of_one_name():
 def test_duplicated_index():
     table = good_table().set_index(pd.Index([0, 0, 1, 1, 2, 3]))
     assert faults_of(table) == [
-        "The index repeats labels 0, 1, so rows of column 'pay' cannot be told apart: "
-        "use table = table.reset_index(drop=True)."
+        "The index repeats labels 0, 1, so rows cannot be told apart: use"
+        " table = table.reset_index(drop=True)."
     ]
 
 
 @pytest.mark.parametrize(
     ("columns", "count"),
     [
-        ({"pay": [1, "x", 3, 4, 5, 6]}, "1 row (row 0)"),
-        ({"pay": [1, np.nan, 3, 4, 5, 6]}, "1 row (row 0)"),
-        ({"state": objects(["A"], "A", "A", "B", "B", "B")}, "1 row (row 0)"),
-        ({"state": objects(1, "A", "A", "B", "B", "B")}, "1 row (row 0)"),
+        ({"pay": [1, "x", 3, 4, 5, 6]}, "1 of 6 rows (row 0)"),
+        ({"pay": [1, np.nan, 3, 4, 5, 6]}, "1 of 6 rows (row 0)"),
+        ({"state": objects(["A"], "A", "A", "B", "B", "B")}, "1 of 6 rows (row 0)"),
+        ({"state": objects(1, "A", "A", "B", "B", "B")}, "1 of 6 rows (row 0)"),
     ],
 )
 def test_duplicated_index_does_not_confuse_the_count_of_rows(columns, count):
@@ -318,7 +320,7 @@ def test_no_rows():
 
 def test_one_row():
     (sentence,) = faults_of(good_table().iloc[:1])
-    assert sentence.startswith("Column 'state' has one group only (label 'A', rows: 1)")
+    assert sentence.startswith("Column 'state' has one group only (label 'A' in 1 row)")
 
 
 def test_absurdly_many_groups():
@@ -346,10 +348,10 @@ def test_each_fault_has_its_sentence():
     )
     sentences = faults_of(table, predictors=["age"])
     assert [sentence.split(" (")[0] for sentence in sentences] == [
-        "Column 'pay' is missing in 1 row",
-        "Column 'pay' holds text such as 'x' in 1 row",
-        "Column 'age' is infinite in 1 row",
-        "Column 'state' is missing in 1 row",
+        "Column 'pay' is missing in 1 of 6 rows",
+        "Column 'pay' holds text such as 'x' in 1 of 6 rows",
+        "Column 'age' is infinite in 1 of 6 rows",
+        "Column 'state' is missing in 1 of 6 rows",
     ]
 
 
@@ -377,11 +379,16 @@ def test_rows_are_named_by_the_index():
 
 @pytest.mark.parametrize(
     ("table", "kind"),
-    [([1, 2], "list"), (good_table()["pay"], "Series"), (None, "NoneType")],
+    [
+        ([1, 2], "a list"),
+        (good_table()["pay"], "a pandas Series"),
+        (pl.DataFrame({"pay": [1.0]}), "a polars DataFrame"),
+        (None, "None"),
+    ],
 )
 def test_not_a_table(table, kind):
     (sentence,) = faults_of(table)
-    assert sentence.startswith(f"A pandas DataFrame is needed and this is a {kind}: ")
+    assert sentence.startswith(f"A pandas DataFrame is needed and this is {kind}: ")
 
 
 @pytest.mark.parametrize(
@@ -499,7 +506,7 @@ def test_labels_that_differ_in_blanks_or_capitals_only_are_named():
             "branch": ["Leeds", "leeds ", "York", "York", "LEEDS", "Hull"],
         }
     )
-    with pytest.raises(pool.ColumnsError, match="spells one group in several ways"):
+    with pytest.raises(pool.TableError, match="spells one group in several ways"):
         pool.check_columns(table, outcome="pay", group="branch", smallest_group=1)
     table["branch"] = table["branch"].str.strip().str.casefold()
     pool.check_columns(table, outcome="pay", group="branch", smallest_group=1)
