@@ -57,6 +57,10 @@ FORMULAS = [
     "y ~ x + offset(z) + (1|g)",
     "y ~ 0 + x + offset(np.log(w)) + (1|g)",
     "y ~ x + binary(sex, 'male') + (1|g)",
+    "y ~ bs(x, df=4) + (1|g)",
+    "y ~ bs(w, df=5, degree=2) + (bs(x, df=5)|g)",
+    "y ~ poly(x, 2) + (poly(z, 2)|g)",
+    "y ~ poly(x, 2, raw=True):sex + (1|g)",
 ]
 
 

@@ -146,8 +146,8 @@ def test_products_kept_in_any_way_give_the_same_density(monkeypatch, formula, lk
     rows = table(60)
     _, marginal = marginal_of(formula, rows, lkj)
     for name, value in WAYS[way].items():
-        assert hasattr(marginals, name)
-        monkeypatch.setattr(marginals, name, value)
+        assert hasattr(density, name)
+        monkeypatch.setattr(density, name, value)
     _, other = marginal_of(formula, rows, lkj)
     theta = points(marginal)
     np.testing.assert_allclose(

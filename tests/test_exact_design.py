@@ -35,7 +35,7 @@ def test_cells_have_the_moments_of_their_rows():
     for mine, theirs in zip(a.common, b.common, strict=True):
         assert_allclose(mine.mean, theirs.mean, atol=1e-12)
         assert_allclose(mine.sd, theirs.sd, atol=1e-12)
-    assert a.observations.rows == b.observations.rows
+    assert a.rows.count == b.rows.count == 400
 
 
 def test_a_constant_column_has_no_sd_whatever_rounding_leaves():
@@ -52,10 +52,12 @@ def test_outcome_and_shift():
     assert plain.shift == pytest.approx(rows["y"].mean())
     assert bare.shift == 0
     assert moved.shift == pytest.approx((rows["y"] - rows["z"]).mean())
-    # Priors are scaled by the outcome itself, as in Bambi.
-    assert plain.outcome_sd == moved.outcome_sd == pytest.approx(rows["y"].std(ddof=0))
+    # Priors are scaled by what the terms have to explain.
+    assert plain.outcome_sd == pytest.approx(rows["y"].std(ddof=0))
+    assert moved.outcome_sd == pytest.approx((rows["y"] - rows["z"]).std(ddof=0))
+    assert moved.outcome_mean == pytest.approx((rows["y"] - rows["z"]).mean())
     for design in (plain, moved):
-        assert abs(design.observations.y.value.mean()) < 1e-12
+        assert abs(design.y.value.mean()) < 1e-12
 
 
 @pytest.mark.parametrize(

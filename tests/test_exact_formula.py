@@ -1,13 +1,9 @@
 """Tests of what a formula says, and of the sentence that refuses one."""
 
-import json
-
-import numpy as np
-import pandas as pd
 import pytest
 
-from partialpool.exact.formula import FormulaError, factor_columns, parse, response
-from tests.dense_models import cells_of, design_of, table
+from partialpool.exact.formula import FormulaError, factor_columns, parse
+from tests.dense_models import design_of, table
 
 
 def refusal(formula, rows=None):
@@ -25,9 +21,6 @@ def refusal(formula, rows=None):
     ("formula", "says"),
     [
         ("y ~ hsgp(x, m=10, c=2) + (1|g)", "hsgp() is a Gaussian process, which has"),
-        ("y ~ poly(x, 2)", "poly() makes columns from the whole table, which"),
-        ("y ~ sex + bs(x, df=4) + (1|g)", "bs() makes columns from the whole table"),
-        ("y ~ I(2 * poly(x, 2))", "poly() makes columns from the whole table"),
         ("p(z, w) ~ x", "p(z, w) is a binomial outcome, and only a Gaussian one"),
         ("prop(z, 10) ~ x", "prop(z, 10) is a binomial outcome, and only"),
         ("proportion(z, w) ~ x", "proportion(z, w) is a binomial outcome, and"),
@@ -41,17 +34,29 @@ def refusal(formula, rows=None):
         ("y ~ x ~ z", "The formula 'y ~ x ~ z' cannot be read: "),
         ("", "The formula '' "),
         ("x + (1|g)", "The formula 'x + (1|g)' has no outcome: write it to the left"),
-        ("y ~ unheard(x)", "The formula uses 'unheard', which is not known."),
+        (
+            "y ~ unheard(x)",
+            "The formula uses unheard, which is not known: define or import it",
+        ),
         ("y ~ np.unheard(x)", "The formula cannot be worked out: module 'numpy' has"),
-        ("y ~ scale(unheard(x))", "The formula uses 'unheard', which is not known."),
+        (
+            "y ~ scale(unheard(x))",
+            "The formula uses unheard, which is not known: define or import it",
+        ),
         ("y ~ np.sqrt(sex)", "The formula cannot be worked out: "),
-        ("y ~ C(x > 3, Unheard)", "The table has no column Unheard: "),
+        (
+            "y ~ C(x > 3, Unheard)",
+            "Column 'Unheard' is not in the table, which has 'y', 'x', ",
+        ),
         ("y ~ (1|np.round(x))", "The formula groups by np.round(x): make it a"),
         ("y ~ np.where(x > 3, 'a', 'b')", "np.where(x > 3, 'a', 'b') makes categ"),
         ("y ~ C(pd.qcut(x, 4))", "C(pd.qcut(x, 4)) depends on the whole column, not"),
         ("y ~ I(x - np.mean(x))", "I(x - np.mean(x)) depends on the whole column,"),
-        ("y ~ np.log(x - 3)", "np.log(x - 3) is not a finite number in every row: "),
-        ("y ~ I(1 / (z - z))", "I(1 / z - z) is not a finite number in every row: "),
+        (
+            "y ~ np.log(x - 3)",
+            "np.log(x - 3) is not a finite number in 66 of 120 rows (rows ",
+        ),
+        ("y ~ I(1 / (z - z))", "I(1 / z - z) is not a finite number in all 120 rows ("),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
@@ -108,7 +113,7 @@ def test_blanks_and_bars_between_quotes_are_let_be():
     names = {"x": "the x", "g": "g||g", "sex": "a 'sex' b"}
     rows = table().rename(columns=names)
     design = design_of("y ~ `the x`\n + (1 | `g||g`) + `a 'sex' b`", rows)
-    assert design.recipe["columns"] == sorted(names.values())
+    assert set(design.recipe.columns) == set(names.values())
     parse("y ~ binary(sex, 'fe male') + binary(sex, \"a || b\")")
 
 
@@ -126,61 +131,24 @@ def test_a_formula_of_bambi_with_several_parts_is_refused():
 
 
 def test_the_outcome_and_its_weights_are_named():
-    assert response(parse("y ~ x")) == ("y", None)
-    assert response(parse("weighted(y, w) ~ x")) == ("y", "w")
+    plain, weighted = parse("y ~ x"), parse("weighted(y, w) ~ x")
+    assert (plain.outcome, plain.weight) == ("y", None)
+    assert (weighted.outcome, weighted.weight) == ("y", "w")
 
 
 def test_the_columns_of_a_factor_are_named():
-    (term,) = parse("y ~ (1|C(year):g)").group_terms
+    (term,) = parse("y ~ (1|C(year):g)").describe().group_terms
     assert factor_columns(term.factor) == ["year", "g"]
 
 
 def test_values_of_the_caller_are_no_columns():
     # What `design_of` sees of a caller are the names of its own module.
     design = design_of("y ~ C(year, Sum) + I(x**2) + {x + 1}", table())
-    assert design.recipe["columns"] == ["x", "year"]
+    assert set(design.recipe.columns) == {"x", "year"}
     rows = table().rename(columns={"w": "np"})
-    assert design_of("y ~ I(np + 1)", rows).recipe["columns"] == ["np"]
+    assert set(design_of("y ~ I(np + 1)", rows).recipe.columns) == {"np"}
 
 
 def test_a_list_of_the_caller_does_not_stand_in_for_a_column():
     # A column left out of the table must not be found by accident elsewhere.
-    assert refusal("y ~ np.log(FORMULAS)").startswith("The table has no column FORMUL")
-
-
-def test_moments_are_those_of_all_rows():
-    rows = table()
-    design = design_of("y ~ scale(np.log(w)) + center(x) + (1|g)", rows)
-    log = np.log(rows["w"])
-    assert design.recipe["scaled"] == [
-        pytest.approx((log.mean(), log.std(ddof=0))),
-        pytest.approx((rows["x"].mean(), rows["x"].std(ddof=0))),
-    ]
-
-
-def test_moments_of_cells_count_each_row():
-    rows = table(400)
-    formula = "y ~ scale(x) + scale(center(year)) + scale(np.sqrt(year)) + (1|g)"
-    cells = cells_of(rows, ["year", "g"], ["x"])
-    a, b = (design_of(formula, t).recipe["scaled"] for t in (rows, cells))
-    assert len(a) == 4
-    np.testing.assert_allclose(a, b, atol=1e-12)
-
-
-def test_a_recipe_is_plain_text():
-    rows = table().assign(day=pd.Timestamp("2020-01-01"))
-    rows.loc[rows["sex"] == "male", "day"] = pd.Timestamp("2021-05-01")
-    formula = "y ~ scale(x) + C(year) + band + flag + offset(z) + (x|g:h)"
-    recipe = design_of(formula, rows).recipe
-    again = json.loads(json.dumps(recipe))
-    assert again["levels"]["year"] == [1999, 2003, 2012]
-    assert again["levels"]["band"] == ["low", "mid", "high"]
-    assert again["ordered"] == ["band"]
-    assert again["columns"] == ["band", "flag", "g", "h", "x", "year", "z"]
-
-
-def test_groups_leave_no_list_of_levels_behind():
-    # There may be many, and they are in the posterior.
-    recipe = design_of("y ~ x + (x|g) + (1|year)", table()).recipe
-    assert len(recipe["levels"]["g"]) == 2
-    assert len(recipe["levels"]["year"]) == 2
+    assert refusal("y ~ np.log(FORMULAS)").startswith("Column 'FORMULAS' is not in")

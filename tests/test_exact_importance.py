@@ -159,22 +159,6 @@ def test_a_density_that_overflows_somewhere_is_drawn_where_it_does_not():
     assert_same_quantiles(found.draws, truth("correlated", rng_of(8)))
 
 
-@pytest.mark.parametrize("name", ["log gamma", "correlated", "bent"])
-def test_metropolis_chains_draw_known_densities(name):
-    density, size = DENSITIES[name]
-    rng = rng_of(10)
-    walkers = rng.normal(0.5, 0.5, (64, size))
-    draws, effective = metropolis(density, walkers, 4000, rng)
-    assert effective == 4000
-    assert_same_quantiles(draws, truth(name, rng), width=5)
-
-
-def test_metropolis_chains_that_do_not_settle_are_an_error():
-    with pytest.raises(ModeError, match="did not settle in 1,000 steps"):
-        walkers = rng_of(1).normal(0, 1, (64, 2))
-        metropolis(bent, walkers, 60_000, rng_of(2), longest=1000)
-
-
 # The tail of the weights -------------------------------------------------------
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import partialpool as pool
-from partialpool.exact.formula import FormulaError
-from partialpool.exact.rows import Multiplier, Observations, observe
+from partialpool.exact.formula import FormulaError, parse
+from partialpool.exact.rows import Multiplier, read_rows
 from tests.dense_models import cells_of, design_of, table
 
 
@@ -18,8 +18,13 @@ def refusal(formula="y ~ x + (1|g)", rows=..., **columns):
         design_of(formula, rows)
     assert caught.value.__cause__ is None
     said = str(caught.value)
+    assert said.endswith(".")
     assert "\n" not in said
     return said
+
+
+def rows_of(formula, rows):
+    return read_rows(parse(formula), rows)
 
 
 def with_gap(column, gap):
@@ -31,24 +36,37 @@ def with_gap(column, gap):
 @pytest.mark.parametrize(
     ("formula", "columns", "says"),
     [
-        ("y ~ agge + (1|g)", {"age": 1.0}, "no column agge: did you mean age?"),
-        ("y ~ q", {}, "The table has no column q: it has y, x, z, w, sex, prior, "),
-        ("y ~ np.log(q)", {}, "The table has no column q: it has"),
-        ("y ~ (1|q)", {}, "The table has no column q: it has"),
-        ("pay ~ x", {}, "The table has no outcome pay: it has"),
-        ("weighted(y, q) ~ x", {}, "The table has no column q: it has"),
-        ("y ~ x", {"x": with_gap("x", np.nan)}, "x is missing in 2 of 120 rows (the"),
-        ("y ~ x", {"x": with_gap("x", np.nan)}, "the first is row 3): drop those"),
-        ("y ~ x", {"y": with_gap("y", np.nan)}, "y is missing in 2 of 120 rows"),
-        ("y ~ (1|g)", {"g": with_gap("g", None)}, "g is missing in 2 of 120 rows"),
-        ("y ~ sex", {"sex": with_gap("sex", None)}, "sex is missing in 2 of"),
-        ("weighted(y, w) ~ x", {"w": with_gap("w", np.nan)}, "w is missing in 2"),
-        ("y ~ offset(z)", {"z": with_gap("z", np.nan)}, "z is missing in 2 of 120"),
-        ("y ~ x", {"x": with_gap("x", np.inf)}, "x holds infinite values: look for"),
-        ("y ~ x", {"y": with_gap("y", -np.inf)}, "y holds infinite values: look"),
-        ("sex ~ x", {}, "sex is not a column of numbers (its type is str): only a G"),
-        ("band ~ x", {}, "band is not a column of numbers (its type is category): o"),
-        ("weighted(y, sex) ~ x", {}, "sex is not a column of numbers"),
+        (
+            "y ~ agge + (1|g)",
+            {"age": 1.0},
+            "is not in the table, which has 'y', 'x', 'z', 'w', ",
+        ),
+        ("y ~ agge + (1|g)", {"age": 1.0}, "correct the name (did you mean 'age'?)."),
+        ("y ~ q", {}, "Column 'q' is not in the table, which has 'y', 'x', 'z', 'w', "),
+        ("y ~ np.log(q)", {}, "Column 'q' is not in the table, which has"),
+        ("y ~ (1|q)", {}, "Column 'q' is not in the table, which has"),
+        ("pay ~ x", {}, "Column 'pay' is not in the table, which has"),
+        ("weighted(y, q) ~ x", {}, "Column 'q' is not in the table, which has"),
+        ("y ~ x", {"x": with_gap("x", np.nan)}, "'x' is missing in 2 of 120 rows (row"),
+        (
+            "y ~ x",
+            {"x": with_gap("x", np.nan)},
+            "(rows 51, 23): drop them with missing",
+        ),
+        ("y ~ x", {"y": with_gap("y", np.nan)}, "'y' is missing in 2 of 120 rows"),
+        ("y ~ (1|g)", {"g": with_gap("g", None)}, "'g' is missing in 2 of 120 rows"),
+        ("y ~ sex", {"sex": with_gap("sex", None)}, "'sex' is missing in 2 of"),
+        ("weighted(y, w) ~ x", {"w": with_gap("w", np.nan)}, "'w' is missing in 2"),
+        ("y ~ offset(z)", {"z": with_gap("z", np.nan)}, "'z' is missing in 2 of 120"),
+        (
+            "y ~ x",
+            {"x": with_gap("x", np.inf)},
+            "'x' is infinite in 2 of 120 rows (row",
+        ),
+        ("y ~ x", {"y": with_gap("y", -np.inf)}, "'y' is infinite in 2 of 120 rows"),
+        ("sex ~ x", {}, "'sex' holds text where numbers are needed: make numbers of"),
+        ("band ~ x", {}, "'band' holds categories where numbers are needed: make numb"),
+        ("weighted(y, sex) ~ x", {}, "'sex' holds text where numbers are needed"),
         ("y ~ x", {"y": 3.0}, "Every value of y is the same: there is nothing to m"),
         ("weighted(y, z) ~ x", {}, "The weights in z hold negative numbers, or only"),
         ("weighted(y, w) ~ x", {"w": 0.0}, "The weights in w hold negative numbers"),
@@ -80,11 +98,13 @@ def test_columns_that_the_formula_does_not_name_may_be_bad():
 
 @pytest.mark.parametrize("data", [{"y": [1.0]}, [1, 2], None, pd.Series([1.0])])
 def test_what_is_no_table_is_refused(data):
-    assert "give a pandas table of rows, or of cells" in refusal(rows=data)
+    said = refusal(rows=data)
+    assert said.startswith("A table is needed and this is ")
+    assert "give a pandas DataFrame of rows, or of cells" in said
 
 
 def test_an_empty_table_is_refused():
-    assert refusal(rows=table()[:0]) == "The table has no rows."
+    assert refusal(rows=table()[:0]).startswith("The table has 0 rows, so it holds")
 
 
 # Cells ------------------------------------------------------------------------
@@ -105,8 +125,8 @@ def test_cells_of_another_outcome_are_refused():
 
 def test_cells_lack_the_columns_they_were_not_collapsed_by():
     assert refusal("y ~ sex + (1|g)", cells_of(table(), ["g"])) == (
-        "The cells have no column sex: add it to by= (a category) or to continuous= (a "
-        "number) when you collapse the table."
+        "Column 'sex' is not in the cells, which has 'g': correct the name or add it "
+        "to by= (a category) or to continuous= (a number) when you collapse the table."
     )
 
 
@@ -115,11 +135,12 @@ def test_cells_lack_the_columns_they_were_not_collapsed_by():
     [("priors", "prior"), ("xx", "x"), ("nn", None), ("sss", None), ("means", None)],
 )
 def test_near_names_among_cells_are_those_that_a_formula_may_use(name, near):
-    hint = f"correct the name (did you mean {near}?), or " if near else ""
+    hint = f" (did you mean {near!r}?)" if near else ""
     cells = cells_of(table(), ["g", "prior"], ["x", "z"])
     assert refusal(f"y ~ {name} + (1|g)", cells) == (
-        f"The cells have no column {name}: {hint}add it to by= (a category) or to "
-        "continuous= (a number) when you collapse the table."
+        f"Column {name!r} is not in the cells, which has 'g', 'prior', 'x', 'z': "
+        f"correct the name{hint} or add it to by= (a category) or to continuous= (a "
+        "number) when you collapse the table."
     )
 
 
@@ -141,7 +162,10 @@ def test_cells_must_be_complete(column):
     cells[column] = cells[column].astype(float)
     cells.loc[2, column] = np.nan
     cells.attrs = attrs
-    assert refusal("y ~ (1|g)", cells).startswith(f"{column} is missing in 1 of 6")
+    assert refusal("y ~ (1|g)", cells) == (
+        f"Column {column!r} is missing in 1 of 6 rows (row 2): collapse them again, or "
+        "fill it in."
+    )
 
 
 def test_products_of_two_numbers_that_vary_within_cells_are_refused():
@@ -157,7 +181,10 @@ def test_products_of_two_numbers_that_vary_within_cells_are_refused():
         ("y ~ I(x**2)", "I(x ** 2) bends x, and cells hold sums of x itself: "),
         ("y ~ I(x * h)", "I(x * h) bends x, and cells hold sums of x itself: "),
         ("y ~ g + offset(x)", "offset(x) varies within the cells: take it from the"),
-        ("y ~ scale(np.exp(x))", "scale(np.exp(x)) needs the mean of np.exp(x), and"),
+        ("y ~ scale(np.exp(x))", "scale(np.exp(x)) needs np.exp(x) in each row, and"),
+        ("y ~ bs(x, df=4)", "bs(x, df=4) needs x in each row, and cells hold sums of"),
+        ("y ~ poly(x, 2):g", "poly(x, 2) needs x in each row, and cells hold sums of"),
+        ("y ~ B(x, 3)", "B(x, 3) needs x in each row, and cells hold sums of x"),
         ("y ~ I(h - np.mean(h))", "I(h - np.mean(h)) depends on the whole column"),
     ],
 )
@@ -182,7 +209,7 @@ def test_an_outcome_constant_in_each_cell_but_not_across_them_is_fine():
 def test_codes_number_the_combinations_that_occur_in_order():
     rows = table()
     rows = rows[~((rows["g"] == "b") & (rows["h"] == 3))]
-    seen = Observations(rows, "y")
+    seen = rows_of("y ~ (1|g:h)", rows)
     codes, combinations = seen.codes(["g", "h"])
     pairs = sorted(set(zip(rows["g"], rows["h"], strict=True)))
     assert list(combinations.itertuples(index=False, name=None)) == pairs
@@ -202,22 +229,27 @@ def test_codes_number_the_combinations_that_occur_in_order():
 )
 def test_levels_follow_the_rule_of_formulae(values, levels):
     rows = pd.DataFrame({"y": [1.0, 2, 3], "k": values})
-    codes, combinations = Observations(rows, "y").codes(["k"])
+    codes, combinations = rows_of("y ~ k", rows).codes(["k"])
     assert combinations["k"].tolist() == levels
     assert [levels[c] for c in codes] == list(values)
 
 
 def test_sums_of_products_of_cells_are_those_of_their_rows():
     rows = table(300)
-    seen = Observations(rows, "y")
-    cells = Observations(cells_of(rows, ["g"], ["x", "z"]), "y")
+    seen = rows_of("y ~ x + z", rows)
+    cells = rows_of("y ~ x + z", cells_of(rows, ["g"], ["x", "z"]))
+    assert cells.varying == {"x", "z"}
+    assert seen.varying == set()
     for a, b in [("x", "x"), ("x", "z"), ("z", "x"), ("x", "y"), ("y", "z")]:
         parts = [cells.y if n == "y" else varying(cells, n) for n in (a, b)]
         known = (rows[a] * rows[b]).groupby(rows["g"]).sum()
         np.testing.assert_allclose(cells.products(*parts), known)
-    assert seen.products(None, None) is None
-    assert cells.products(None, None).sum() == 300
-    assert cells.rows == seen.rows == 300
+        mine = [
+            seen.y if n == "y" else Multiplier(rows[n].to_numpy(float)) for n in (a, b)
+        ]
+        np.testing.assert_allclose(seen.products(*mine), rows[a] * rows[b])
+    for some in (seen, cells):
+        assert some.products(None, None).sum() == some.count == some.total_weight == 300
 
 
 def varying(cells, name):
@@ -226,16 +258,16 @@ def varying(cells, name):
 
 def test_moments_of_cells_are_those_of_their_rows():
     rows = table(300)
-    cells = Observations(cells_of(rows, ["g", "h"], ["x"]), "y")
+    cells = rows_of("y ~ x + h", cells_of(rows, ["g", "h"], ["x"]))
     for name in ("x", "h"):
         known = rows[name].mean(), rows[name].std(ddof=0)
         assert cells.moments(name) == pytest.approx(known)
-        assert Observations(rows, "y").moments(name) == pytest.approx(known)
+        assert rows_of("y ~ x + h", rows).moments(name) == pytest.approx(known)
 
 
 def test_weights_count_in_sums_but_not_in_moments():
     rows = table()
-    seen = observe(rows, "y", "w", {"x"})
+    seen = rows_of("weighted(y, w) ~ x", rows)
     x = Multiplier(rows["x"].to_numpy())
     np.testing.assert_allclose(seen.products(x, None), rows["x"] * rows["w"])
     np.testing.assert_allclose(seen.products(x, None, weighted=False), rows["x"])

@@ -185,7 +185,7 @@ def _read(formula):
 
 def _unreadable(formula, error):
     return (
-        f"The formula '{formula}' cannot be read: {error}. It should look like "
+        f"The formula '{formula}' cannot be read: {_in_one_line(error)}. It should look like "
         "'y ~ x + (1|group)'."
     )
 
@@ -422,7 +422,13 @@ def plain_errors():
             yield
     except FormulaError:
         raise
-    except (KeyError, NameError, AttributeError) as error:
+    except KeyError as error:
         raise FormulaError(f"The formula uses {error}, which is not known.") from None
     except Exception as error:
-        raise FormulaError(f"The formula cannot be worked out: {error}.") from None
+        said = _in_one_line(error)
+        raise FormulaError(f"The formula cannot be worked out: {said}.") from None
+
+
+def _in_one_line(error):
+    """What a library says, to stand inside a sentence."""
+    return " ".join(str(error).split()).rstrip(".")

@@ -268,7 +268,9 @@ def read_rows(formula, table, *, missing="refuse"):
     dropped = {}
     if missing == "drop":
         used_rows, dropped = _drop_missing(used_rows)
-    settled = _settle_all(used_rows, numbers, formula.grouping_columns())
+    settled = _settle_all(
+        used_rows, numbers, formula.grouping_columns(), outcome=formula.outcome
+    )
     weights = settled[formula.weight].to_numpy(float) if formula.weight else None
     if weights is not None and ((weights < 0).any() or not weights.sum() > 0):
         raise faults.TableError(
@@ -335,7 +337,9 @@ def _read_cells(formula, cells):
     sources = {name: f"mean_{name}" if name in varying else name for name in names}
     used = [*CELL_COLUMNS, *sources.values()]
     numbers = [*CELL_COLUMNS, *(f"mean_{name}" for name in names & set(varying))]
-    settled = _settle_all(cells[used], numbers, formula.grouping_columns())
+    settled = _settle_all(
+        cells[used], numbers, formula.grouping_columns(), advice="collapse them again"
+    )
     sums = {name: settled[name].to_numpy(float) for name in CELL_COLUMNS}
     _refuse_impossible_sums(sums)
     within = {frozenset([formula.outcome]): sums["ss"]}
@@ -392,7 +396,8 @@ def _refuse_impossible_sums(sums):
     for what, where in wrong.items():
         if where.any():
             raise faults.TableError(
-                f"The cells hold an impossible {what} in {faults.rows(where.sum())}: "
+                f"The cells hold an impossible {what} in "
+                f"{faults.rows(int(where.sum()))}: "
                 "collapse the table again, and leave these columns as they are."
             )
 
@@ -423,16 +428,16 @@ def _drop_missing(rows):
     return kept, counts
 
 
-def _settle_all(rows, numbers, groups):
+def _settle_all(rows, numbers, groups, outcome=None, advice=None):
     """Bring each column to one kind, and refuse what does not fit its role."""
     settled = {}
     for name, column in rows.items():
-        refuse_missing(column)
+        refuse_missing(column, advice)
         if name not in groups:
             _refuse_times(column, "a predictor" if name not in numbers else "numbers")
         settled[name] = settle_or_refuse(column)
         if name in numbers:
-            _refuse_no_numbers(settled[name])
+            _refuse_no_numbers(settled[name], name == outcome)
         refuse_infinite(settled[name])
     return pd.DataFrame(settled, index=rows.index)
 
@@ -492,9 +497,9 @@ def _refuse_times(column, role):
         faults.refuse(faults.wrong_kind(column.name, "dates", where=where))
 
 
-def _refuse_no_numbers(column):
+def _refuse_no_numbers(column, is_outcome):
     name = column.name
-    if kind_of(column) == "truth":
+    if kind_of(column) == "truth" and is_outcome:
         raise FormulaError(
             f"{name} holds true and false, and only a Gaussian outcome has a closed "
             'form: use bambi.Model(formula, data, family="bernoulli"), or make numbers '
@@ -502,11 +507,7 @@ def _refuse_no_numbers(column):
         )
     if is_category(column):
         kind = "categories" if column.dtype == "category" else "text"
-        faults.refuse(
-            faults.wrong_kind(
-                name,
-                kind,
-                f"make numbers of them with pd.to_numeric(table[{name!r}]), or use "
-                "Bambi for an outcome of categories",
-            )
-        )
+        mend = f"make numbers of them with pd.to_numeric(table[{name!r}])"
+        if is_outcome:
+            mend += ", or use Bambi for an outcome of categories"
+        faults.refuse(faults.wrong_kind(name, kind, mend))

@@ -111,7 +111,8 @@ def _refuse_varying(call, argument, rows):
     for name in sorted(rows.varying & names_in(argument)):
         raise FormulaError(
             f"{call} needs {argument} in each row, and cells hold sums of {name}: "
-            f"make {argument} a column of its own before you collapse the table."
+            f"make {argument} a column of its own, and name it in by= when you "
+            "collapse the table."
         )
 
 
