@@ -24,6 +24,7 @@ from partialpool.exact import (
     Prior,
     SlowerMethodWarning,
     StructureWarning,
+    compute_log_likelihood,
     fit,
     predict,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "check_sampling",
     "collapse",
     "compare_with_published",
+    "compute_log_likelihood",
     "coverage",
     "distinct_reports",
     "fit",

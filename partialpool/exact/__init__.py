@@ -2,8 +2,17 @@
 
 from partialpool.exact.fit import SlowerMethodWarning, fit
 from partialpool.exact.formula import FormulaError
+from partialpool.exact.pointwise import compute_log_likelihood
 from partialpool.exact.predict import predict
 from partialpool.exact.priors import Prior
 from partialpool.exact.structure import StructureWarning
 
-__all__ = ["FormulaError", "Prior", "SlowerMethodWarning", "StructureWarning", "fit", "predict"]
+__all__ = [
+    "FormulaError",
+    "Prior",
+    "SlowerMethodWarning",
+    "StructureWarning",
+    "compute_log_likelihood",
+    "fit",
+    "predict",
+]

@@ -11,18 +11,17 @@ from partialpool.exact.formula import (
     FormulaError,
     factor_columns,
     parse,
-    plain_errors,
 )
 from partialpool.exact.labels import kind_of, labels_as
 from partialpool.exact.recipe import Recipe, evaluate, make_recipe
-from partialpool.exact.rows import Multiplier, Rows, read_rows
+from partialpool.exact.rows import Multiplier, Rows
+from partialpool.exact.table import read_rows
+from partialpool.exact.terms import by_row, numbers_by_row, offset_of
 
 # Of a column that varies less than this share of its size, rounding leaves nothing.
 CONSTANT = 1e-12
 # A number this many standard deviations from zero loses too many digits in a product.
 FARTHEST = 1e5
-# Rows on which a function is tried one by one.
-ALONE = 12
 
 
 @dataclass(frozen=True)
@@ -258,7 +257,8 @@ def _factor(name, terms, rows):
 def group_labels(table, variables, kinds):
     """Names of the groups of each row, as labels of those kinds are written."""
     columns = [
-        labels_as(table[name], kind) for name, kind in zip(variables, kinds, strict=True)
+        labels_as(table[name], kind)
+        for name, kind in zip(variables, kinds, strict=True)
     ]
     return reduce(lambda a, b: a + ":" + b, columns).tolist()
 
@@ -394,45 +394,6 @@ def _multipliers(component, rows):
     ]
 
 
-def columns_of(term, table):
-    """Columns of a term for a table, as :func:`blocks_of` finds them for rows.
-
-    Parameters
-    ----------
-    term : formulae term
-    table : pandas.DataFrame
-        Settled columns, read by a recipe.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (rows, columns).
-    """
-    if term.kind == "intercept":
-        return np.ones((len(table), 1))
-    columns = np.ones((len(table), 1))
-    for component in term.components:
-        values = by_row(component, table)
-        if component.kind == "numeric":
-            _refuse_not_finite(component, values, table)
-        columns = (columns[:, :, None] * values[:, None, :]).reshape(len(table), -1)
-    return columns
-
-
-def offset_of(term, table):
-    """Offset of each row of a table: shape (rows,)."""
-    component = term.components[0]
-    argument = component.call.args[0]
-
-    def work_out(part):
-        value = np.asarray(argument.eval(part, component.env), dtype=float)
-        return np.broadcast_to(value, len(part)).reshape(-1, 1)
-
-    values = _row_by_row(component.name, work_out, table)
-    _refuse_not_finite(component, values, table)
-    return values[:, 0]
-
-
 def _offset(term, rows):
     if set(term.components[0].var_names) & rows.varying:
         raise FormulaError(
@@ -440,73 +401,6 @@ def _offset(term, rows):
             "collapse the table."
         )
     return offset_of(term, rows.table)
-
-
-def by_row(component, table):
-    """Evaluate a component, and refuse what depends on more than its own row."""
-
-    def work_out(part):
-        value = np.asarray(component.eval_new_data(part), dtype=float)
-        if value.ndim == 0:
-            value = np.broadcast_to(value, len(part))
-        return value.reshape(len(part), -1)
-
-    if not hasattr(component, "call"):
-        return work_out(table)
-    return _row_by_row(component.name, work_out, table)
-
-
-def _row_by_row(name, work_out, table):
-    with plain_errors():
-        value = work_out(table)
-    try:
-        with plain_errors():
-            same = all(
-                np.allclose(
-                    work_out(table.iloc[place]),
-                    value[place],
-                    rtol=1e-12,
-                    atol=0,
-                    equal_nan=True,
-                )
-                for place in _samples(value)
-            )
-    except FormulaError:
-        same = False
-    if not same:
-        raise FormulaError(
-            f"{name} depends on the whole column, not on each row by itself: make it a "
-            "column of its own and name that column."
-        )
-    return value
-
-
-def _samples(value):
-    """Rows to look at by themselves: singly, and some of them in another order."""
-    count = len(value)
-    rng = np.random.default_rng(0)
-    ends = {0, count - 1, *value.argmin(0)[:2], *value.argmax(0)[:2]}
-    singles = [*ends, *rng.integers(0, count, min(ALONE, count))]
-    shuffled = rng.permutation(count)[: min(max(count // 2, 1), 1000)]
-    return [*(np.array([place]) for place in singles), shuffled]
-
-
-def numbers_by_row(component, table):
-    """Evaluate a component that must be a finite number in every row."""
-    value = by_row(component, table)
-    _refuse_not_finite(component, value, table)
-    return value
-
-
-def _refuse_not_finite(component, value, table):
-    wrong = ~np.isfinite(value).all(axis=1)
-    if wrong.any():
-        labels = table.index[wrong][:5].tolist()
-        where = faults.rows(int(wrong.sum()), len(table), labels)
-        raise faults.TableError(
-            f"{component.name} is not a finite number in {where}: look for a log or a "
-            "division of 0."
-        )
 
 
 def _slope(component, table, name):

@@ -1,11 +1,13 @@
 """Fits: from a formula and a table to the exact posterior."""
 
+import time
 import warnings
 from functools import cache
 from numbers import Real
 
 import numpy as np
 
+from partialpool.cells import RowsDropped
 from partialpool.exact.density import Marginal
 from partialpool.exact.design import read_design
 from partialpool.exact.formula import FormulaError
@@ -21,6 +23,11 @@ from partialpool.exact.structure import (
     refuse_no_remainder,
     warn_of_structure,
 )
+from partialpool.progress import Progress
+
+# Seconds for all draws, above which a fit makes do with fewer distinct values of the
+# standard deviations, each with several draws of the effects.
+DEAR, FEWER = 10.0, 1000
 
 
 class SlowerMethodWarning(UserWarning):
@@ -74,28 +81,44 @@ def fit(
     lkj : float
         Concentration of the LKJ prior on those correlations: 1 is uniform over
         correlation matrices, more draws them to 0.
+    missing : {"refuse", "drop"}
+        What to do with rows that lack a value of a column in the formula.
     seed : int or numpy.random.Generator, optional
         Source of all randomness.
+    progress : bool
+        Say on the standard error stream how long a fit will take and how far it is,
+        if that is more than some seconds.
 
     Returns
     -------
     xarray.DataTree
         Group ``posterior`` with Bambi's variables and dimensions, in the units
         of the outcome, and with ``correlated`` also ``<factor>_correlation``.
-        Of nested groups only those that occur are there.
+        Of nested groups only those that occur are there. A slash in a name, as of
+        ``I(pay / 1000)``, is written ``÷``, since a tree needs slashes for itself.
         Attributes: ``formula``, ``method`` (``importance`` or
         ``metropolis``), ``effective_draws``, ``pareto_k`` (of the importance
-        weights: below 0.7), ``rows``.
+        weights: below 0.7), ``rows``. Where one evaluation of the density takes
+        long, the standard deviations take some 1,000 distinct values, each with
+        several draws of the effects: ``effective_draws`` says so.
 
     Raises
     ------
     FormulaError
         If the model is not Gaussian and linear: the message says which part.
+    TableError
+        If a column is absent or does not fit its role, or two variables of the
+        posterior would have one name.
     ValueError
-        If the table or a prior does not fit the formula.
+        If a prior does not fit the formula, or the posterior cannot be drawn.
 
     Warns
     -----
+    RowsDropped
+        With the counts, if rows were dropped.
+    StructureWarning
+        If the table tells little of some part of the model: a factor of one group,
+        one row in each group, few groups for correlations, terms that say the same.
     SlowerMethodWarning
         If the importance weights were too uneven and Metropolis chains, as
         exact but slower, took over.
@@ -104,7 +127,7 @@ def fit(
     -----
     The posterior depends on the rows only through sums of products (their Gram
     matrix), long known; see Searle, Casella and McCulloch (1992), *Variance
-    Components*, for the closed forms and the module ``marginals``
+    Components*, for the closed forms and the module ``density``
     for the way they are computed. "Exact" means that the only error is that of
     a finite number of draws, as in MCMC. The posterior of the standard
     deviations is taken to have one mode.
@@ -122,6 +145,7 @@ def fit(
     _check(family, draws, lkj, missing)
     rng = generator(seed)
     design = read_design(formula, data, Environment.capture(1), missing=missing)
+    _say_dropped(design.rows)
     check_names(design, correlated)
     chosen = choose_priors(design, priors)
     # The matrices are small: threads would cost more than they bring.
@@ -129,7 +153,7 @@ def fit(
         sums = gram(design)
         warn_of_structure(design, sums, correlated)
         density = Marginal(sums, chosen, design.sizes, lkj if correlated else None)
-        drawn = _sample(density, draws, rng, design)
+        drawn = _sample(density, draws, rng, design, progress)
         refuse_no_remainder(np.exp(drawn.draws[:, 0]), design)
         dense, eliminated = density.draw(drawn.draws, rng)
     return make_tree(design, sums, density, drawn, dense, eliminated)
@@ -164,9 +188,27 @@ def _check(family, draws, lkj, missing):
         )
 
 
-def _sample(density, draws, rng, design):
+def _say_dropped(rows):
+    if rows.dropped:
+        lost = [f"{name!r} in {count:,}" for name, count in rows.dropped.items()]
+        warnings.warn(
+            f"Dropped {rows.lost:,} of {rows.count + rows.lost:,} rows, in which a "
+            f"value is missing: {', '.join(lost)}.",
+            RowsDropped,
+            stacklevel=3,
+        )
+
+
+def _sample(density, draws, rng, design, progress):
+    counted = Progress("evaluations of the density", wanted=progress)
+    distinct = _afford(density, draws, counted)
+
+    def log_density(theta):
+        counted.advance(len(theta))
+        return density.log_density(theta)
+
     try:
-        drawn = sample(density.log_density, density.start(), draws, rng)
+        drawn = sample(log_density, density.start(), draws, rng, distinct=distinct)
     except ModeError as error:
         raise ValueError(explain_failure(error, design)) from None
     if drawn.method != "importance":
@@ -178,3 +220,23 @@ def _sample(density, draws, rng, design):
             stacklevel=3,
         )
     return drawn
+
+
+def _afford(density, draws, progress):
+    """Time an evaluation of the density, and say how many draws are affordable."""
+    start = density.start()[None]
+    density.log_density(start)
+    before = time.perf_counter()
+    density.log_density(start)
+    seconds = time.perf_counter() - before
+    distinct = draws
+    if seconds * draws > DEAR:
+        distinct = min(draws, FEWER)
+    # The search for the mode, pilot draws, weighted draws, and a factor for each.
+    evaluations = 20 * start.size**2 + 400 + 2.5 * distinct
+    progress.expect(
+        seconds * evaluations,
+        f"some {evaluations:,.0f} evaluations of a density of {start.size} standard "
+        f"deviations, {1000 * seconds:,.0f} milliseconds each",
+    )
+    return distinct

@@ -185,8 +185,8 @@ def _read(formula):
 
 def _unreadable(formula, error):
     return (
-        f"The formula '{formula}' cannot be read: {_in_one_line(error)}. It should look like "
-        "'y ~ x + (1|group)'."
+        f"The formula '{formula}' cannot be read: {_in_one_line(error)}. It should "
+        "look like 'y ~ x + (1|group)'."
     )
 
 
@@ -262,7 +262,9 @@ def _refuse_unknown_functions(description, environment):
         if hint is None:
             hint = "define or import it before the fit"
             hint += f" (did you mean {near[0]}?)" if near else ""
-        raise FormulaError(f"The formula uses {call.callee}, which is not known: {hint}.")
+        raise FormulaError(
+            f"The formula uses {call.callee}, which is not known: {hint}."
+        )
 
 
 def _refuse_outcome_as_predictor(description, outcome):

@@ -222,9 +222,7 @@ def _largest_products(parts, order, design, largest):
     )[order]
     within = np.concatenate(
         [
-            np.concatenate(
-                [_same_groups(a, b, design.rows) for b in mine], axis=2
-            )
+            np.concatenate([_same_groups(a, b, design.rows) for b in mine], axis=2)
             for a in mine
         ],
         axis=1,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partialpool.exact.metropolis import by_metropolis
+from partialpool.exact.metropolis import Ensemble
 from partialpool.exact.mode import find_mode
 
 # Degrees of freedom of the proposal: tails heavier than any posterior here.
@@ -15,8 +15,11 @@ LARGEST_K, GOOD_K = 0.7, 0.5
 # Pilot rounds: how many at most, how many draws in each, and the share of them that
 # must be effective to need no more, and in the last round.
 ROUNDS, PILOT, EVEN, LEAST = 8, 400, 0.4, 0.03
-# Proposals for each draw wanted, beyond which a round is given up.
-MOST = 40
+# Where those rounds do not do: the chains that look around, and their steps before
+# each further round; proposals around so many of their points, each as wide as this
+# share of the points near it, and by this much wider; their degrees of freedom.
+WALKERS, SCOUTING = 64, (150, 250, 800)
+KERNELS, NEAR, WIDER, KERNEL_TAIL = 100, 0.05, 4.0, 5
 
 
 @dataclass(frozen=True)
@@ -74,36 +77,51 @@ def sample(log_density, start, count, rng, *, distinct=None):
     would go unnoticed.
 
     Importance sampling from a split Student-t around the mode, mixed with
-    Student-t of the weighted moments where a pilot round finds it uneven;
-    then systematic resampling. Where the weights stay uneven, an ensemble of
-    Metropolis chains takes over. The shape k of the weights' tail is that of
-    Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learning
-    Research 25(72).
+    Student-t of the weighted moments where a pilot round finds it uneven. Where
+    that does not do, a short ensemble of Metropolis chains finds out where the
+    density lies, and the proposal is a Student-t around many of its points. Then
+    systematic resampling. If the weights stay uneven all the same, the ensemble
+    goes on until it has settled, and its draws are returned. The shape k of the
+    weights' tail is that of Vehtari, Simpson, Gelman, Yao and Gabry (2024),
+    Journal of Machine Learning Research 25(72).
     """
     distinct = min(count, distinct or count)
     mode, precision = find_mode(log_density, start)
     pilot = Pilot(log_density, SplitT.fitted(log_density, mode, precision))
-    return by_importance(pilot, count, distinct, rng) or _settled(
-        by_metropolis(log_density, pilot.walkers(rng), count, distinct, rng), pilot
+    return by_importance(pilot, count, distinct, rng) or by_metropolis(
+        pilot, count, distinct, rng
     )
 
 
 def by_importance(pilot, count, distinct, rng):
-    """Draw by importance sampling: None where the weights stay uneven."""
+    """Draw by importance sampling: None where the weights stay uneven.
+
+    Parameters
+    ----------
+    pilot : Pilot
+    count, distinct : int
+        As in :func:`sample`.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Sample or None
+    """
     for bound in np.linspace(GOOD_K, LARGEST_K, ROUNDS):
-        pilot.try_out(rng)
         least = LEAST if bound == LARGEST_K else EVEN
-        if effective(pilot.weights) > least * PILOT and pilot.k < bound:
-            pilot.gather(distinct, rng)
-            if effective(pilot.weights) >= distinct and pilot.k < bound:
-                draws = resample(pilot.points, pilot.weights, count, rng)
-                return Sample(draws, distinct, pilot.k, "importance")
+        if pilot.serves(bound, least, distinct, rng):
+            return pilot.sample(count, distinct, rng)
         pilot.widen()
+    for steps in SCOUTING:
+        pilot.scout(steps, rng)
+        if pilot.serves(LARGEST_K, LEAST, distinct, rng):
+            return pilot.sample(count, distinct, rng)
     return None
 
 
-def _settled(drawn, pilot):
-    draws, trusted = drawn
+def by_metropolis(pilot, count, distinct, rng):
+    """Draw by the ensemble that looked around for `pilot`: as in `by_importance`."""
+    draws, trusted = pilot.ensemble.settle(count, distinct, rng)
     return Sample(draws, trusted, pilot.k, "metropolis")
 
 
@@ -112,45 +130,73 @@ class Pilot:
 
     Attributes
     ----------
-    proposal : Mixture
+    proposal : object
+        With ``draw`` and ``log_density``.
     points : numpy.ndarray
         Shape (m, size).
     weights : numpy.ndarray
         Their log weights; shape (m,).
+    ensemble : Ensemble or None
+        Chains that look around where the first proposals do not serve.
     """
 
     def __init__(self, log_density, first):
         self.log_density = log_density
         self.proposal = Mixture([first])
-        self.points = self.weights = None
+        self.points = self.weights = self.ensemble = None
 
     @property
     def k(self):
         """Shape of the tail of the weights."""
         return pareto_k(self.weights)
 
-    def try_out(self, rng):
-        """Draw and weigh a first few points of the proposal."""
-        self.points, self.weights = self._weigh(PILOT, rng)
+    def serves(self, bound, least, wanted, rng):
+        """Try the proposal out, and if it serves, gather points worth `wanted`.
 
-    def gather(self, wanted, rng):
-        """Add points until they are worth so many draws, or cost too many."""
+        Parameters
+        ----------
+        bound : float
+            Of the weights' shape.
+        least : float
+            Share of the first points that must be effective.
+        wanted : int
+            Effective draws.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        bool
+        """
+        self.points, self.weights = self._weigh(PILOT, rng)
+        if effective(self.weights) <= least * PILOT or not self.k < bound:
+            return False
         while (worth := effective(self.weights)) < wanted:
-            if len(self.weights) > PILOT + MOST * wanted:
-                return
+            # A few heavy points that come late may undo what the first ones promised.
+            if worth < least / 2 * len(self.weights):
+                return False
             missing = wanted / worth - 1
             more = int(min(max(1.1 * missing, 0.1), 20) * len(self.weights))
             points, weights = self._weigh(more, rng)
             self.points = np.concatenate([self.points, points])
             self.weights = np.concatenate([self.weights, weights])
+        return self.k < bound
+
+    def sample(self, count, distinct, rng):
+        """Resample the points by their weights."""
+        draws = resample(self.points, self.weights, count, rng)
+        return Sample(draws, distinct, self.k, "importance")
 
     def widen(self):
         """Mix in a part with the mean and covariance of the weighted points."""
         self.proposal = self.proposal.widened(self.points, self.weights)
 
-    def walkers(self, rng):
-        """Points for Metropolis chains to start from."""
-        return resample(self.points, self.weights, 64, rng)
+    def scout(self, steps, rng):
+        """Let an ensemble of chains find where the density lies, and propose there."""
+        if self.ensemble is None:
+            walkers = resample(self.points, self.weights, WALKERS, rng)
+            self.ensemble = Ensemble(self.log_density, walkers, rng)
+        self.ensemble.run(steps)
+        self.proposal = Kernels.around(self.ensemble.draws(), rng)
 
     def _weigh(self, count, rng):
         points = self.proposal.draw(count, rng)
@@ -256,6 +302,60 @@ class Mixture:
         covariance += 0.01 * self.parts[0].axes @ self.parts[0].axes.T
         part = SplitT(mean, np.linalg.cholesky(covariance), np.ones((2, size)))
         return Mixture([*self.parts, part])
+
+
+class Kernels:
+    """Student-t proposals of one size each, around many points of a sample.
+
+    Parameters
+    ----------
+    centres : numpy.ndarray
+        Shape (parts, size).
+    lowers : numpy.ndarray
+        Lower Cholesky factors of their scale matrices; shape (parts, size, size).
+
+    Notes
+    -----
+    Each takes its shape from the points near its centre, so that together they
+    follow a density that bends (West 1993, Journal of the Royal Statistical
+    Society B 55, 409-422).
+    """
+
+    def __init__(self, centres, lowers):
+        self.centres, self.lowers = centres, lowers
+
+    @classmethod
+    def around(cls, draws, rng):
+        """Put them around some of the draws: shape (draws, size)."""
+        centres = draws[rng.choice(len(draws), KERNELS)]
+        scaled = draws / draws.std(0)
+        near = int(NEAR * len(draws))
+        floor = 1e-6 * np.diag(draws.var(0))
+        lowers = []
+        for centre in centres:
+            distance = ((scaled - centre / draws.std(0)) ** 2).sum(1)
+            closest = draws[np.argpartition(distance, near)[:near]]
+            covariance = np.atleast_2d(np.cov(closest.T))
+            lowers.append(np.linalg.cholesky(WIDER * covariance + floor))
+        return cls(centres, np.array(lowers))
+
+    def draw(self, count, rng):
+        """Draw `count` points, each from a part chosen by chance."""
+        part = rng.integers(0, len(self.centres), count)
+        z = rng.standard_normal((count, self.centres.shape[1]))
+        z /= np.sqrt(rng.chisquare(KERNEL_TAIL, count) / KERNEL_TAIL)[:, None]
+        return self.centres[part] + np.einsum("mij,mj->mi", self.lowers[part], z)
+
+    def log_density(self, x):
+        """Log density at some points, up to a constant that all of them share."""
+        size = x.shape[1]
+        total = np.full(len(x), -np.inf)
+        for centre, lower in zip(self.centres, self.lowers, strict=True):
+            z = np.linalg.solve(lower, (x - centre).T)
+            distance = (z**2).sum(0) / KERNEL_TAIL
+            height = -0.5 * (KERNEL_TAIL + size) * np.log1p(distance)
+            total = np.logaddexp(total, height - np.log(np.diag(lower)).sum())
+        return total
 
 
 def resample(points, log_weights, count, rng):

@@ -74,8 +74,11 @@ def _settle_objects(column):
         except OverflowError:
             raise TypeError(f"whole numbers above {LARGEST_INTEGER:,}") from None
     kinds = list(dict.fromkeys(type(value).__name__ for value in column.head(10_000)))
-    raise TypeError(f"values of several kinds ({', '.join(kinds[:3])})"
-                    if len(kinds) > 1 else f"values of the type {kinds[0]}")
+    raise TypeError(
+        f"values of several kinds ({', '.join(kinds[:3])})"
+        if len(kinds) > 1
+        else f"values of the type {kinds[0]}"
+    )
 
 
 def _as_text(column):

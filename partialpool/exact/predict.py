@@ -3,9 +3,10 @@
 import numpy as np
 
 from partialpool.exact import names
-from partialpool.exact.design import columns_of, group_labels, offset_of
+from partialpool.exact.design import group_labels
 from partialpool.exact.formula import factor_columns, parse
 from partialpool.exact.recipe import Recipe, evaluate_again
+from partialpool.exact.terms import columns_of, offset_of
 from partialpool.faults import TableError
 
 # Draws times rows that are predicted at once: 4 GB for each of the three results.
@@ -71,20 +72,9 @@ def predict(fit, rows, *, unseen="refuse", seed=None):
     if unseen not in ("refuse", "draw"):
         raise ValueError(f"unseen is {unseen!r}: choose 'refuse' or 'draw'.")
     rng = generator(seed)
-    recipe = read_recipe(fit)
-    formula = parse(recipe.formula, Environment.capture(1))
-    posterior = fit["posterior"].to_dataset()
-    table = recipe.read(rows)
-    _refuse_too_many(posterior, len(table))
-    terms = evaluate_again(recipe, formula)
-    population = _population(posterior, terms, table)
-    mean = population.copy()
-    groups = terms.group.terms.values() if terms.group else []
-    for name in dict.fromkeys(term.factor.name for term in groups):
-        mine = [term for term in groups if term.factor.name == name]
-        mean += _group_effects(posterior, recipe, mine, table, unseen, rng)
-    noise = rng.standard_normal(mean.shape)
-    outcome = mean + noise * posterior[names.SIGMA].to_numpy()[..., None]
+    population, mean = expect(fit, rows, unseen, rng, Environment.capture(1))
+    posterior = fit["posterior"]
+    outcome = draw_outcome(posterior, mean, rng)
     dims = (*names.STEPS, "row")
     return xr.Dataset(
         {
@@ -98,6 +88,35 @@ def predict(fit, rows, *, unseen="refuse", seed=None):
             "row": rows.index.to_numpy(),
         },
     )
+
+
+def expect(fit, rows, unseen, rng, environment):
+    """Expectation of each row: from the common terms alone, and with its groups.
+
+    Returns
+    -------
+    population, mean : numpy.ndarray
+        Shape (chains, draws, rows).
+    """
+    recipe = read_recipe(fit)
+    formula = parse(recipe.formula, environment)
+    posterior = fit["posterior"].to_dataset()
+    table = recipe.read(rows)
+    _refuse_too_many(posterior, len(table))
+    terms = evaluate_again(recipe, formula)
+    population = _population(posterior, terms, table)
+    mean = population.copy()
+    groups = terms.group.terms.values() if terms.group else []
+    for name in dict.fromkeys(term.factor.name for term in groups):
+        mine = [term for term in groups if term.factor.name == name]
+        mean += _group_effects(posterior, recipe, mine, table, unseen, rng)
+    return population, mean
+
+
+def draw_outcome(posterior, mean, rng):
+    """Draw one individual for each expectation."""
+    noise = rng.standard_normal(mean.shape)
+    return mean + noise * posterior[names.SIGMA].to_numpy()[..., None]
 
 
 def generator(seed):

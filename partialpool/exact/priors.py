@@ -130,8 +130,8 @@ def _as_dict(wanted):
         return {}
     if not isinstance(wanted, dict):
         raise ValueError(
-            f"priors is {wanted!r}: give a dictionary from names of terms to priors, as "
-            'in {"x": Prior("Normal", mu=0, sigma=1)}; the number of draws goes by '
+            f"priors is {wanted!r}: give a dictionary from names of terms to priors, "
+            'as in {"x": Prior("Normal", mu=0, sigma=1)}; the number of draws goes by '
             "name, as in draws=4000."
         )
     for name, prior in wanted.items():

@@ -16,7 +16,7 @@ from partialpool.exact.formula import (
     with_functions,
 )
 from partialpool.exact.labels import KINDS, is_category, kind_of
-from partialpool.exact.rows import (
+from partialpool.exact.table import (
     refuse_infinite,
     refuse_missing,
     settle_or_refuse,
@@ -233,9 +233,7 @@ def evaluate(recipe, formula):
     # Two values of a number may be none for a logarithm.
     with plain_errors():
         table = _small_table(recipe)
-        built = DesignMatrices(
-            description, table, with_functions(formula.environment)
-        )
+        built = DesignMatrices(description, table, with_functions(formula.environment))
     _refuse_made_categories(description, recipe)
     return built
 

@@ -33,8 +33,8 @@ def warn_of_structure(design, gram, correlated):
         groups = len(factor.levels)
         if groups == 1:
             _warn(
-                f"{factor.name} has one group only, {factor.levels[0]}: how much groups "
-                "differ is then said by its prior alone."
+                f"{factor.name} has one group only, {factor.levels[0]}: how much "
+                "groups differ is then said by its prior alone."
             )
         elif groups == design.rows.count:
             _warn(

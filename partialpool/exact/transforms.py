@@ -139,7 +139,13 @@ def _success(x, success=None):
 
 
 def _knots(
-    x, n, df=None, knots=None, degree=3, intercept=False, lower_bound=None,
+    x,
+    n,
+    df=None,
+    knots=None,
+    degree=3,
+    intercept=False,
+    lower_bound=None,
     upper_bound=None,
 ):
     """Knots of a B-spline, at quantiles of all rows: as formulae places them."""
@@ -151,9 +157,15 @@ def _knots(
         if inner >= 0:
             knots = _quantiles(x, n, np.linspace(0, 1, inner + 2)[1:-1])
     spline = BSpline()
-    spline(x[:1], df, knots, degree, intercept,
-           x.min() if lower_bound is None else lower_bound,
-           x.max() if upper_bound is None else upper_bound)
+    spline(
+        x[:1],
+        df,
+        knots,
+        degree,
+        intercept,
+        x.min() if lower_bound is None else lower_bound,
+        x.max() if upper_bound is None else upper_bound,
+    )
     return {
         "_intercept": bool(intercept),
         "_degree": degree,

@@ -1,0 +1,299 @@
+"""From a table of rows or cells to numbers: does each column fit its role?"""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from partialpool import faults
+from partialpool.exact.formula import FormulaError
+from partialpool.exact.labels import is_category, kind_of, settle
+from partialpool.exact.rows import Multiplier, Rows
+
+CELL_COLUMNS = ["n", "mean", "ss"]
+BINARY_COLUMNS = ["trials", "successes"]
+ADVICE = (
+    "give a pandas DataFrame of rows, or of cells as collapse() makes them from any "
+    "engine"
+)
+
+
+def read_rows(formula, table, *, missing="refuse"):
+    """Check that a table holds what a formula names, and take hold of its numbers.
+
+    Parameters
+    ----------
+    formula : partialpool.exact.formula.Formula
+    table : pandas.DataFrame
+        Rows with the outcome; or cells with ``n``, ``mean`` and ``ss`` in its
+        place, as :func:`partialpool.collapse` makes them.
+    missing : {"refuse", "drop"}
+        What to do with rows that lack a value.
+
+    Returns
+    -------
+    Rows
+
+    Raises
+    ------
+    TableError
+        If a column is absent, or does not fit its role.
+    """
+    refuse_no_table(table)
+    if hold_cells(table, formula.outcome):
+        return _read_cells(formula, table)
+    names = formula.columns({str(name) for name in table.columns})
+    numbers = [formula.outcome, *([formula.weight] if formula.weight else [])]
+    used = list(dict.fromkeys([*numbers, *sorted(names)]))
+    _refuse_absent(table, used)
+    used_rows = table[used]
+    dropped = {}
+    if missing == "drop":
+        used_rows, dropped = _drop_missing(used_rows)
+    settled = _settle_all(
+        used_rows, numbers, formula.grouping_columns(), outcome=formula.outcome
+    )
+    weights = settled[formula.weight].to_numpy(float) if formula.weight else None
+    if weights is not None and ((weights < 0).any() or not weights.sum() > 0):
+        raise faults.TableError(
+            f"The weights in {formula.weight} hold negative numbers, or only zeros: a "
+            "weight says how often a row counts."
+        )
+    y = Multiplier(settled[formula.outcome].to_numpy(float))
+    predictors = settled[sorted(names)]
+    n = np.ones(len(settled))
+    lost = len(table) - len(settled)
+    return Rows(predictors, formula.outcome, y, n, {}, weights, dropped, lost)
+
+
+def refuse_no_table(table, advice=ADVICE):
+    """Refuse what is no pandas table, or has no rows."""
+    if not isinstance(table, pd.DataFrame):
+        faults.refuse(faults.no_table(table, advice))
+    if table.columns.nlevels > 1:
+        levels, example = table.columns.nlevels, table.columns[0]
+        faults.refuse(faults.names_in_levels(levels, example))
+    if len(table) == 0:
+        faults.refuse(faults.no_rows())
+
+
+def hold_cells(table, outcome):
+    """Tell whether a table holds cells; refuse cells of another outcome."""
+    there = set(table.columns)
+    collapsed = table.attrs.get("outcome")
+    if collapsed is not None and set(BINARY_COLUMNS) <= there:
+        binary = table.attrs.get("binary", not set(CELL_COLUMNS) <= there)
+    else:
+        binary = outcome not in there and set(BINARY_COLUMNS) <= there
+    if binary:
+        raise FormulaError(
+            f"The cells hold a yes-or-no outcome, {outcome}, which has no closed form: "
+            'use bambi.Model("p(successes, trials) ~ …", cells, family="binomial").'
+        )
+    if not set(CELL_COLUMNS) <= there:
+        return False
+    if collapsed is not None and collapsed != outcome:
+        raise faults.TableError(
+            f"The cells were collapsed from {collapsed}, but the formula models "
+            f"{outcome}."
+        )
+    if collapsed is None and outcome in CELL_COLUMNS:
+        raise faults.TableError(
+            f"The table has the columns n, mean and ss, as cells do, and the formula "
+            f"models {outcome}: if these are cells, name the outcome that was "
+            "collapsed, and if not, rename or drop one of the three."
+        )
+    return collapsed == outcome or outcome not in there
+
+
+def _read_cells(formula, cells):
+    if formula.weight is not None:
+        raise faults.TableError(
+            "weighted() needs the rows themselves: cells hold counts, not weights."
+        )
+    varying = _varying(cells)
+    held = cells.columns.difference(_bookkeeping(cells, varying))
+    names = formula.columns({*held, *varying})
+    for name in sorted(names):
+        if name not in varying and name not in held:
+            _refuse_absent_from_cells(name, cells, held, varying)
+    sources = {name: f"mean_{name}" if name in varying else name for name in names}
+    used = [*CELL_COLUMNS, *sources.values()]
+    numbers = [*CELL_COLUMNS, *(f"mean_{name}" for name in names & set(varying))]
+    settled = _settle_all(
+        cells[used], numbers, formula.grouping_columns(), advice="collapse them again"
+    )
+    sums = {name: settled[name].to_numpy(float) for name in CELL_COLUMNS}
+    _refuse_impossible_sums(sums)
+    within = {frozenset([formula.outcome]): sums["ss"]}
+    for x, z in itertools.combinations_with_replacement(sorted(varying), 2):
+        within[frozenset([x, z])] = _products_within(cells, x, z)
+    for x in varying:
+        within[frozenset([x, formula.outcome])] = cells[f"sp_{x}"].to_numpy(float)
+    y = Multiplier(sums["mean"], {formula.outcome: 1.0})
+    predictors = settled[[sources[name] for name in sorted(names)]]
+    predictors = predictors.set_axis(sorted(names), axis=1)
+    return Rows(predictors, formula.outcome, y, sums["n"], within)
+
+
+def _varying(cells):
+    """Columns of which the cells hold means, squares and products with the outcome."""
+    there = set(cells.columns)
+    names = cells.attrs.get("continuous")
+    if names is None:
+        names = [str(c).removeprefix("mean_") for c in there if str(c) != "mean"]
+        names = [x for x in names if f"mean_{x}" in there]
+    return sorted(x for x in names if {f"mean_{x}", f"ss_{x}", f"sp_{x}"} <= there)
+
+
+def _bookkeeping(cells, varying):
+    """Columns of cells that are sums, and no predictors."""
+    sums = [f"{what}_{x}" for x in varying for what in ("mean", "ss", "sp")]
+    sums += [f"sp_{x}_{z}" for x, z in itertools.permutations(varying, 2)]
+    return [*CELL_COLUMNS, *sums]
+
+
+def _products_within(cells, x, z):
+    name = f"ss_{x}" if x == z else f"sp_{x}_{z}"
+    return cells[name if name in cells else f"sp_{z}_{x}"].to_numpy(float)
+
+
+def _refuse_absent_from_cells(name, cells, held, varying):
+    if name in cells.columns:
+        raise faults.TableError(
+            f"Column {name!r} of the cells holds their sums, and is no predictor: "
+            "leave it out of the formula; a number to use as a slope goes into "
+            "continuous= when you collapse the table, and then by its own name."
+        )
+    hint = "add it to by= (a category) or to continuous= (a number) when you collapse"
+    there = [*held, *varying]
+    faults.refuse(faults.absent(name, there, hint=f"{hint} the table", table="cells"))
+
+
+def _refuse_impossible_sums(sums):
+    n, ss = sums["n"], sums["ss"]
+    wrong = {
+        "n, below 1 or no whole number,": (n < 1) | (n % 1 != 0),
+        "ss, a sum of squares below 0,": ss < 0,
+    }
+    for what, where in wrong.items():
+        if where.any():
+            raise faults.TableError(
+                f"The cells hold an impossible {what} in "
+                f"{faults.rows(int(where.sum()))}: "
+                "collapse the table again, and leave these columns as they are."
+            )
+
+
+def _refuse_absent(table, used):
+    there = list(table.columns)
+    for name in used:
+        if name not in there and name in map(str, there):
+            raise faults.TableError(
+                f"Column {name} has a name that is no text, which a formula cannot "
+                "write: use table = table.rename(columns=str)."
+            )
+        if name not in there:
+            faults.refuse(faults.absent(name, there))
+        if (count := there.count(name)) > 1:
+            faults.refuse(faults.repeated(name, count))
+
+
+def _drop_missing(rows):
+    lacking = rows.isna()
+    counts = {name: int(count) for name, count in lacking.sum().items() if count}
+    kept = rows[~lacking.any(axis=1)] if counts else rows
+    if len(kept) == 0:
+        raise faults.TableError(
+            f"No row is left of {len(rows):,}: each lacks one of "
+            f"{', '.join(counts)}; leave such a column out of the formula."
+        )
+    return kept, counts
+
+
+def _settle_all(rows, numbers, groups, outcome=None, advice=None):
+    """Bring each column to one kind, and refuse what does not fit its role."""
+    settled = {}
+    for name, column in rows.items():
+        refuse_missing(column, advice)
+        if name not in groups:
+            _refuse_times(column, "a predictor" if name not in numbers else "numbers")
+        settled[name] = settle_or_refuse(column)
+        if name in numbers:
+            _refuse_no_numbers(settled[name], name == outcome)
+        refuse_infinite(settled[name])
+    return pd.DataFrame(settled, index=rows.index)
+
+
+def settle_or_refuse(column):
+    """Settle a column, or say what it holds."""
+    try:
+        return settle(column)
+    except TypeError as error:
+        mend = "make them one kind, numbers or text, for example with astype"
+        fault = faults.wrong_kind(column.name, error, mend, where="one kind is needed")
+        raise faults.TableError(fault) from None
+
+
+def refuse_missing(column, advice=None):
+    """Refuse a column with missing values."""
+    lacking = column.isna().to_numpy()
+    if lacking.any():
+        labels = column.index[lacking][:5].tolist()
+        mend = advice or f"drop {faults.it(lacking.sum())} with missing='drop'"
+        faults.refuse(
+            faults.missing(column.name, int(lacking.sum()), len(column), labels, mend)
+        )
+
+
+def refuse_infinite(column):
+    """Refuse a settled column with infinite numbers."""
+    if column.dtype.kind != "f" or np.isfinite(values := column.to_numpy()).all():
+        return
+    infinite = ~np.isfinite(values)
+    labels = column.index[infinite][:5].tolist()
+    faults.refuse(
+        faults.infinite(column.name, int(infinite.sum()), len(column), labels)
+    )
+
+
+def _refuse_times(column, role):
+    where = "numbers are needed" if role == "numbers" else "numbers or text are needed"
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return
+    objects = (
+        types.infer_dtype(column.head(100)) if types.is_object_dtype(dtype) else ""
+    )
+    if dtype.kind == "m" or objects == "timedelta":
+        faults.refuse(
+            faults.wrong_kind(
+                column.name,
+                "durations",
+                "make numbers of them, for example with .dt.total_seconds()",
+                where=where,
+            )
+        )
+    if (
+        dtype.kind == "M"
+        or isinstance(dtype, pd.PeriodDtype)
+        or objects in ("datetime", "datetime64", "date", "period")
+    ):
+        faults.refuse(faults.wrong_kind(column.name, "dates", where=where))
+
+
+def _refuse_no_numbers(column, is_outcome):
+    name = column.name
+    if kind_of(column) == "truth" and is_outcome:
+        raise FormulaError(
+            f"{name} holds true and false, and only a Gaussian outcome has a closed "
+            'form: use bambi.Model(formula, data, family="bernoulli"), or make numbers '
+            "of it with .astype(float) if you want a linear probability model."
+        )
+    if is_category(column):
+        kind = "categories" if column.dtype == "category" else "text"
+        mend = f"make numbers of them with pd.to_numeric(table[{name!r}])"
+        if is_outcome:
+            mend += ", or use Bambi for an outcome of categories"
+        faults.refuse(faults.wrong_kind(name, kind, mend))
