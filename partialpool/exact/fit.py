@@ -23,11 +23,11 @@ from partialpool.exact.structure import (
     refuse_no_remainder,
     warn_of_structure,
 )
-from partialpool.progress import Progress
+from partialpool.progress import PATIENCE, Progress
 
 # Seconds for all draws, above which a fit makes do with fewer distinct values of the
 # standard deviations, each with several draws of the effects.
-DEAR, FEWER = 10.0, 1000
+DEAR, FEWER, BATCH = 10.0, 1000, 8
 
 
 class SlowerMethodWarning(UserWarning):
@@ -225,18 +225,23 @@ def _sample(density, draws, rng, design, progress):
 def _afford(density, draws, progress):
     """Time an evaluation of the density, and say how many draws are affordable."""
     start = density.start()[None]
-    density.log_density(start)
-    before = time.perf_counter()
-    density.log_density(start)
-    seconds = time.perf_counter() - before
-    distinct = draws
-    if seconds * draws > DEAR:
-        distinct = min(draws, FEWER)
+    seconds = min(_seconds(density, start) for _ in range(2))
+    if seconds * draws < PATIENCE:
+        return draws
+    # In a batch, where calls of Python no longer count.
+    seconds = _seconds(density, np.repeat(start, BATCH, axis=0)) / BATCH
+    distinct = min(draws, FEWER) if seconds * draws > DEAR else draws
     # The search for the mode, pilot draws, weighted draws, and a factor for each.
     evaluations = 20 * start.size**2 + 400 + 2.5 * distinct
     progress.expect(
         seconds * evaluations,
-        f"some {evaluations:,.0f} evaluations of a density of {start.size} standard "
-        f"deviations, {1000 * seconds:,.0f} milliseconds each",
+        f"some {evaluations:,.0f} evaluations with {start.size} standard "
+        f"deviations, {1000 * seconds:,.1f} milliseconds each",
     )
     return distinct
+
+
+def _seconds(density, theta):
+    before = time.perf_counter()
+    density.log_density(theta)
+    return time.perf_counter() - before
