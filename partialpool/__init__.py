@@ -29,7 +29,13 @@ from partialpool.exact import (
     predict,
 )
 from partialpool.faults import TableError
-from partialpool.graduates import simulate_graduates, write_graduates
+from partialpool.graduates import (
+    GraduateTruth,
+    compare_with_published,
+    load_published_earnings,
+    simulate_graduates,
+    write_graduates,
+)
 from partialpool.plots import (
     LOOKS,
     plot_extremes,
@@ -37,9 +43,7 @@ from partialpool.plots import (
     show_legend,
     use_style,
 )
-from partialpool.published import compare_with_published, load_published_earnings
 from partialpool.scores import coverage, interval_score, rmse
-from partialpool.truths import GraduateTruth
 
 __all__ = [
     "LOOKS",

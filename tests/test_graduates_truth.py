@@ -1,4 +1,4 @@
-"""Tests of the truth of a row: what it says is what is drawn, or it refuses."""
+"""Tests of the truth: what it says of a row is what is drawn, or it refuses."""
 
 import numpy as np
 import pandas as pd

@@ -49,12 +49,12 @@ def load_published_earnings():
     >>> len(published), published["subject"].nunique()
     (408, 34)
     """
-    file = resources.files("partialpool") / "published_earnings.csv"
+    file = resources.files("partialpool.graduates") / "published_earnings.csv"
     with file.open(encoding="utf-8") as text:
         table = pd.read_csv(text, comment="#")
-    first = ["subject", "yag", "sex"]
-    return table.sort_values(first, ignore_index=True)[
-        [*first, *table.columns.difference(first, sort=False)]
+    keys = ["subject", "yag", "sex"]
+    return table.sort_values(keys, ignore_index=True)[
+        [*keys, *table.columns.difference(keys, sort=False)]
     ]
 
 
@@ -106,5 +106,6 @@ def compare_with_published(table, *, by_sex=False):
         published = published[published["sex"] == "all"]
     published = published.set_index(keys)[list(QUARTILES)].reindex(quartiles.index)
     gaps = 100 * (quartiles / published - 1)
-    parts = [quartiles, published.add_suffix("_published"), gaps.add_suffix("_gap")]
-    return pd.concat([groups.size().rename("n"), *parts], axis=1)
+    sizes = groups.size().rename("n")
+    published, gaps = published.add_suffix("_published"), gaps.add_suffix("_gap")
+    return pd.concat([sizes, quartiles, published, gaps], axis=1)

@@ -1,4 +1,4 @@
-"""Tests of the synthetic graduates: their table, their files, and their seeds."""
+"""Tests of the simulation: the table, the files, and their seeds."""
 
 import dataclasses
 import tracemalloc
@@ -208,9 +208,9 @@ def test_one_batch_holds_the_rows_of_simulate_graduates(tmp_path, truth):
 
 def test_batches_have_all_rows_one_schema_and_one_truth(tmp_path):
     truth = write(tmp_path / "new" / "folder", 2_500)
-    parts = sorted((tmp_path / "new" / "folder").iterdir())
-    assert [part.name for part in parts] == [f"part-000{i}.parquet" for i in (1, 2, 3)]
-    schemas = {str(duckdb.sql(f"describe from '{part}'").fetchall()) for part in parts}
+    files = sorted((tmp_path / "new" / "folder").iterdir())
+    assert [file.name for file in files] == [f"part-000{i}.parquet" for i in (1, 2, 3)]
+    schemas = {str(duckdb.sql(f"describe from '{file}'").fetchall()) for file in files}
     assert len(schemas) == 1
     assert "VARCHAR" in schemas.pop()
     back = read(tmp_path / "new" / "folder")

@@ -1,4 +1,4 @@
-"""Parquet parts of one table: each is written while the next is drawn."""
+"""Parquet files of one table: all or none, each written while the next is drawn."""
 
 import shutil
 import sys
@@ -6,7 +6,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-BYTES_PER_ROW = 8
+from partialpool.graduates.truth import KEYS
+
+BYTES_PER_ROW = 4
+# Readers take row groups in parallel, and skip those whose range a query excludes.
+ROWS_PER_GROUP = 122_880
 
 
 def check_folder(folder, rows):
@@ -25,64 +29,56 @@ def check_folder(folder, rows):
             f"{rows:,} rows need about {needed / 1e9:.1f} GB and the disk of {folder} "
             f"has {free / 1e9:.1f} GB free: write fewer rows, or elsewhere."
         )
-    _import_duckdb()
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            "write_graduates needs PyArrow: install it with 'pip install pyarrow'."
+        ) from None
     return folder
 
 
-def write_parts(tables, folder, n_parts, rows, *, progress):
+def write_tables(tables, folder, n_files, rows, *, progress):
     """Write so many tables, of so many rows together, to a folder that was checked.
 
-    Files get their names when all are written.
+    Each table has a file of its own; files get their names when all are written.
     """
-    duckdb = _import_duckdb()
-    width = max(4, len(str(n_parts)))
-    parts = [folder / f"part-{i:0{width}}.parquet" for i in range(1, n_parts + 1)]
-    drafts = [part.with_name(part.name + ".partial") for part in parts]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    width = max(4, len(str(n_files)))
+    files = [folder / f"part-{i:0{width}}.parquet" for i in range(1, n_files + 1)]
+    drafts = [file.with_name(file.name + ".partial") for file in files]
     say = _Progress(rows, progress)
     try:
-        for written in _write_in_turn(duckdb, tables, drafts):
-            say.advance(written)
-        for draft, part in zip(drafts, parts, strict=True):
-            draft.replace(part)
+        for table, draft in zip(_drawn_ahead(tables), drafts, strict=True):
+            batch = pa.Table.from_pandas(table, preserve_index=False)
+            pq.write_table(
+                batch.replace_schema_metadata(),
+                draft,
+                row_group_size=ROWS_PER_GROUP,
+                compression="zstd",
+                use_dictionary=KEYS,
+                column_encoding={"graduate": "DELTA_BINARY_PACKED"},
+                # Stored, Arrow's schema would tell readers of categories, not text.
+                store_schema=False,
+            )
+            say.advance(len(table))
+        for draft, file in zip(drafts, files, strict=True):
+            draft.replace(file)
     finally:
         # Also those that an earlier run could not take away, because it was killed.
         for draft in folder.glob("part-*.parquet.partial"):
             draft.unlink()
 
 
-def _import_duckdb():
-    try:
-        import duckdb
-    except ImportError:
-        raise ImportError(
-            "write_graduates needs DuckDB: install it with 'pip install duckdb'."
-        ) from None
-    return duckdb
-
-
-def _write_in_turn(duckdb, tables, drafts):
-    """Write each table while the next is drawn, and yield how many rows it had."""
-    with ThreadPoolExecutor(max_workers=1) as writer:
-        writing, rows = None, 0
-        for table, draft in zip(tables, drafts, strict=True):
-            if writing:
-                writing.result()
-                yield rows
-            writing, rows = (
-                writer.submit(_write_parquet, duckdb, table, draft),
-                len(table),
-            )
-        writing.result()
-        yield rows
-
-
-def _write_parquet(duckdb, table, path):
-    quoted = str(path).replace("'", "''")
-    with duckdb.connect() as connection:
-        connection.register("graduates", table)
-        connection.execute(
-            f"copy (from graduates) to '{quoted}' (format parquet, compression zstd)"
-        )
+def _drawn_ahead(tables):
+    """Draw each table while the one before is written: both take about as long."""
+    with ThreadPoolExecutor(max_workers=1) as drawer:
+        drawn = drawer.submit(next, tables, None)
+        while (table := drawn.result()) is not None:
+            drawn = drawer.submit(next, tables, None)
+            yield table
 
 
 class _Progress:

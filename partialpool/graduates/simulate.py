@@ -1,15 +1,15 @@
-"""Synthetic graduates: calibrated on published earnings, with the truth known."""
+"""Simulation: graduates and their earnings, drawn from a truth, as many as wanted."""
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from partialpool.mixtures import combinations
-from partialpool.parts import check_folder, write_parts
-from partialpool.populations import draw_truth
-from partialpool.published import SEXES, YEARS
-from partialpool.residuals import stretch
-from partialpool.truths import KEYS, GraduateTruth, labels_of
+from partialpool.graduates.calibration import joint_distribution
+from partialpool.graduates.parquet import check_folder, write_tables
+from partialpool.graduates.population import draw_truth
+from partialpool.graduates.published import SEXES, YEARS
+from partialpool.graduates.residual_distribution import stretch
+from partialpool.graduates.truth import KEYS, GraduateTruth, labels_of
 
 
 def simulate_graduates(
@@ -96,24 +96,27 @@ def simulate_graduates(
 
     *Assumed*, for want of a published figure:
 
-    - the between-provider standard deviation of the other subjects: a straight
-      line through those five on the spread of pay, kept within their range and
-      below half of the narrower half of pay;
+    - the between-provider standard deviation of the other subjects: a linear
+      regression, fitted to those five, on the standard deviation of log pay
+      (from its quartiles), clipped to their range and to half the standard
+      deviation of the narrower half of log pay;
     - a provider's effects in two subjects correlate 0.5, and 0 where one of
-      them is Medicine or Nursing; the effects are 1.2 times as wide at ten
+      them is Medicine or Nursing; the effects are 1.2 times as large at ten
       years as at five;
     - the effects and shares of prior attainment, which depends on provider and
-      subject; selective providers tend (0.5) to add more themselves;
-    - region and attainment effects count for less where pay is narrow
-      (``reach``), and explain at most 0.6 of the spread between providers;
+      subject; selective providers tend to add more themselves (correlation
+      0.5);
+    - region and attainment effects count for less where pay varies little
+      (``reach``), and their standard deviation is at most 0.6 of the one between
+      providers;
     - 40 in 100 graduates live in the region of their provider, the others
       anywhere, as all graduates do; the shares of most regions;
     - the sizes of providers, their number of subjects, and exponential sizes of
-      the cells of a subject, which resemble the published ones;
+      a subject's courses, one at each provider, which resemble the published ones;
     - employment that differs by provider (log odds, standard deviation 0.25);
-    - earnings ranks: half of a graduate's residual stays for life, the rest
-      fades by 15 per cent a year, so that it correlates 0.86 over two years and
-      0.62 over nine; employment persists in the same way;
+    - earnings ranks: half the variance of a graduate's residual is permanent, the
+      rest is autoregressive (0.85 a year), so that the residual correlates 0.86
+      over two years and 0.62 over nine; employment persists in the same way;
     - the tails beyond the quartiles; cohorts that differ by 0.01 (standard
       deviation, log points).
 
@@ -126,7 +129,7 @@ def simulate_graduates(
     The quartiles of women, of men and of both together are met as nearly as one
     residual for each sex allows: to a fraction of one per cent on average, to a
     few per cent where pay is very skewed.
-    :func:`~partialpool.published.compare_with_published` shows the gaps of a
+    :func:`~partialpool.graduates.compare_with_published` shows the gaps of a
     table.
 
     Examples
@@ -182,77 +185,79 @@ class _Sampler:
     def __init__(self, truth, years, n_in_all):
         self.truth, self.years = truth, years
         self.id_type = np.int32 if n_in_all < 2**31 else np.int64
-        cells = combinations(truth)
-        female = truth.subjects["female"].to_numpy()[cells["subject"]]
+        joint = joint_distribution(truth)
+        female = truth.subjects["female"].to_numpy()[joint["subject"]]
         by_sex = np.stack([female, 1 - female], axis=1)[:, :, None, None, None]
-        share = by_sex * cells["share"][:, None]
-        self.shape = share.shape
-        self.share = share.ravel() / share.sum()
-        self.offset = self._spread(cells["offset"][:, None], np.float32)
-        self.cohort_effect = self._spread(truth.cohorts.to_numpy(), np.float32)
-        self._set_tables(cells)
-        self._set_codes(cells)
+        probability = by_sex * joint["share"][:, None]
+        # A cell: course by sex by attainment by region by cohort.
+        self.shape = probability.shape
+        self.probability = probability.ravel() / probability.sum()
+        self.offset = self._by_cell(joint["offset"][:, None], np.float32)
+        self.cohort_effect = self._by_cell(truth.cohorts.to_numpy(), np.float32)
+        self._set_distributions(joint)
+        self._set_codes(joint)
 
-    def _set_tables(self, cells):
-        """By year, one entry for each cell and sex: what a row needs to know."""
+    def _set_distributions(self, joint):
+        """By year and by course and sex: of earnings, and of employment."""
         truth = self.truth
         shape = (len(truth.subjects), len(SEXES), len(truth.persistence))
-        at = truth.persistence.index.get_indexer(self.years)
+        years = truth.persistence.index.get_indexer(self.years)
 
-        def table(values):
-            return np.ascontiguousarray(values[..., at].reshape(-1, len(at)).T)
+        def by_year(values):
+            return np.ascontiguousarray(values[..., years].reshape(-1, len(years)).T)
 
         each = {
-            name: truth.earnings[name].to_numpy().reshape(shape)[cells["subject"]]
+            name: truth.earnings[name].to_numpy().reshape(shape)[joint["subject"]]
             for name in truth.earnings
         }
-        effect = truth.providers["employment"].to_numpy()[cells["provider"]]
+        effect = truth.providers["employment"].to_numpy()[joint["provider"]]
         employed = scipy.special.expit(each["employed_logit"] + effect[:, None, None])
-        self.location = table(each["location"]).astype(np.float32)
+        self.location = by_year(each["location"]).astype(np.float32)
         # Lower and upper side by side: the sign of z picks one.
-        scales = [table(each[f"scale_{side}"]) for side in ("lower", "upper")]
-        self.scale = np.stack(scales, axis=2).reshape(len(at), -1).astype(np.float32)
-        self.employed_below = scipy.special.ndtri(table(employed)).astype(np.float32)
-        paid = table(employed * each["paid"])
+        scales = [by_year(each[f"scale_{side}"]) for side in ("lower", "upper")]
+        scales = np.stack(scales, axis=2).reshape(len(years), -1)
+        self.scale = scales.astype(np.float32)
+        # Probit thresholds: who is below has a job, or pay.
+        self.employed_below = scipy.special.ndtri(by_year(employed)).astype(np.float32)
+        paid = by_year(employed * each["paid"])
         self.paid_below = scipy.special.ndtri(paid).astype(np.float32)
-        chosen = truth.persistence.to_numpy()[np.ix_(at, at)]
-        self.mixing = np.linalg.cholesky(chosen).T.astype(np.float32)
+        correlation = truth.persistence.to_numpy()[np.ix_(years, years)]
+        self.cholesky = np.linalg.cholesky(correlation).T.astype(np.float32)
 
-    def _set_codes(self, cells):
-        """By combination: the code of its label in each column, and its cell."""
+    def _set_codes(self, joint):
+        """By cell: the code of its label in each column, and its distribution."""
         truth = self.truth
-        _, sex, band, region, cohort = np.indices(self.shape, sparse=True)
-        wide = np.int8 if len(truth.providers) < 2**7 else np.int16
+        course, sex, band, region, cohort = np.indices(self.shape, sparse=True)
+        provider_type = np.int8 if len(truth.providers) < 2**7 else np.int16
         self.codes = {
-            "subject": self._spread(_upright(cells["subject"]), np.int8),
-            "provider": self._spread(_upright(cells["provider"]), wide),
-            "sex": self._spread(sex, np.int8),
-            "prior_attainment": self._spread(band, np.int8),
-            "region": self._spread(region, np.int8),
-            "cohort": self._spread(truth.cohorts.index.to_numpy()[cohort], np.int8),
+            "subject": self._by_cell(joint["subject"][course], np.int8),
+            "provider": self._by_cell(joint["provider"][course], provider_type),
+            "sex": self._by_cell(sex, np.int8),
+            "prior_attainment": self._by_cell(band, np.int8),
+            "region": self._by_cell(region, np.int8),
+            "cohort": self._by_cell(truth.cohorts.index.to_numpy()[cohort], np.int8),
         }
-        cell = np.arange(self.shape[0])[:, None] * len(SEXES) + np.arange(len(SEXES))
-        self.cell = self._spread(cell[..., None, None, None], np.int32)
+        self.distribution = self._by_cell(course * len(SEXES) + sex, np.int32)
         labels = labels_of(truth)
         self.dtypes = {
             name: pd.CategoricalDtype(labels[name], ordered=name == "prior_attainment")
             for name in KEYS[:5]
         }
 
-    def _spread(self, values, dtype):
+    def _by_cell(self, values, dtype):
         return np.broadcast_to(values, self.shape).astype(dtype).ravel()
 
     def draw(self, n, rng, first=0):
         """Draw n graduates, with identifiers from `first`."""
-        counts = rng.multinomial(n, self.share)
-        drawn = np.flatnonzero(counts).astype(np.int32)
-        drawn = np.repeat(drawn, counts[drawn])
+        counts = rng.multinomial(n, self.probability)
+        cells = np.flatnonzero(counts).astype(np.int32)
+        cells = np.repeat(cells, counts[cells])
         n_years = len(self.years)
-        employed, earnings = self._draw_outcomes(drawn, rng)
+        employed, earnings = self._draw_outcomes(cells, rng)
         identifiers = np.arange(first, first + n, dtype=self.id_type)
         columns = {"graduate": np.repeat(identifiers, n_years)}
         for name in KEYS[:-1]:
-            codes = np.repeat(self.codes[name][drawn], n_years)
+            codes = np.repeat(self.codes[name][cells], n_years)
             if name in self.dtypes:
                 codes = pd.Categorical.from_codes(
                     codes, dtype=self.dtypes[name], validate=False
@@ -262,32 +267,28 @@ class _Sampler:
         columns |= {"employed": employed.ravel(), "earnings": earnings.ravel()}
         return pd.DataFrame(columns, copy=False)
 
-    def _draw_outcomes(self, drawn, rng):
-        n_years, cell = len(self.years), self.cell[drawn]
-        offset, cohort = self.offset[drawn], self.cohort_effect[drawn]
-        z = self._draw_normal(len(drawn), rng)
-        luck = self._draw_normal(len(drawn), rng)
-        employed = np.empty((len(drawn), n_years), dtype=bool)
-        earnings = np.empty((len(drawn), n_years), dtype=np.float32)
-        for place, year in enumerate(self.years):
-            now = z[:, place]
-            level = self.location[place][cell] + cohort
-            level += np.float32(self.truth.widening[year]) * offset
-            scale = self.scale[place][2 * cell + (now > 0)]
-            level += scale * stretch(now, np.float32(self.truth.tail))
-            paid = luck[:, place] < self.paid_below[place][cell]
-            pounds = np.maximum(np.rint(np.exp(level)), np.float32(1))
-            earnings[:, place] = np.where(paid, pounds, np.float32(np.nan))
-            employed[:, place] = luck[:, place] < self.employed_below[place][cell]
+    def _draw_outcomes(self, cells, rng):
+        n_years, distribution = len(self.years), self.distribution[cells]
+        offset, cohort = self.offset[cells], self.cohort_effect[cells]
+        earnings_z = self._draw_normal(len(cells), rng)
+        employment_z = self._draw_normal(len(cells), rng)
+        employed = np.empty((len(cells), n_years), dtype=bool)
+        earnings = np.empty((len(cells), n_years), dtype=np.float32)
+        for i, year in enumerate(self.years):
+            z = earnings_z[:, i]
+            log_earnings = self.location[i][distribution] + cohort
+            log_earnings += np.float32(self.truth.widening[year]) * offset
+            scale = self.scale[i][2 * distribution + (z > 0)]
+            log_earnings += scale * stretch(z, np.float32(self.truth.tail))
+            paid = employment_z[:, i] < self.paid_below[i][distribution]
+            pounds = np.maximum(np.rint(np.exp(log_earnings)), np.float32(1))
+            earnings[:, i] = np.where(paid, pounds, np.float32(np.nan))
+            employed[:, i] = employment_z[:, i] < self.employed_below[i][distribution]
         return employed, earnings
 
     def _draw_normal(self, n, rng):
         z = rng.standard_normal((n, len(self.years)), dtype=np.float32)
-        return z if len(self.years) == 1 else z @ self.mixing
-
-
-def _upright(values):
-    return values[:, None, None, None, None]
+        return z if len(self.years) == 1 else z @ self.cholesky
 
 
 def write_graduates(
@@ -337,12 +338,13 @@ def write_graduates(
     OSError
         If the disk has no room.
     ImportError
-        If DuckDB is not installed.
+        If PyArrow is not installed.
 
     Notes
     -----
     Labels are text in the files, stored once per row group (dictionary
-    encoding). Rows are sorted within a file only.
+    encoding); identifiers are stored as differences. Rows are sorted within a
+    file only.
 
     Examples
     --------
@@ -365,7 +367,7 @@ def write_graduates(
     truth = _truth_or_new(truth, n_providers, n_cohorts, next(rngs))
     firsts = np.cumsum([0, *sizes[:-1]]).tolist()
     tables = map(_Sampler(truth, years, n).draw, sizes, rngs, firsts)
-    write_parts(tables, folder, len(sizes), rows, progress=progress)
+    write_tables(tables, folder, len(sizes), rows, progress=progress)
     return truth
 
 

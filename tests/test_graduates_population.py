@@ -1,4 +1,4 @@
-"""Tests of the populations: sizes, regions and providers differ as was published."""
+"""Tests of the population: sizes, regions and providers differ as was published."""
 
 import numpy as np
 import pandas as pd

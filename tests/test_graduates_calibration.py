@@ -1,4 +1,4 @@
-"""Tests of the mixtures: what was calibrated comes out as it was published."""
+"""Tests of the calibration: the published figures come out of the draws."""
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,11 @@ def test_quartiles_of_every_subject_and_year_are_the_published_ones(table):
     compared = pool.compare_with_published(table)
     assert len(compared) == 34 * 4
     gaps = compared.filter(like="_gap")
-    spread = np.log(
+    quartile_ratio = np.log(
         compared["upper_quartile_published"] / compared["lower_quartile_published"]
     )
     # A quartile's Monte Carlo error, per cent, where the density is normal.
-    error = 100 * 1.36 * spread / 1.349 / np.sqrt(compared["n"])
+    error = 100 * 1.36 * quartile_ratio / 1.349 / np.sqrt(compared["n"])
     beyond = gaps.abs().sub(4 * error, axis=0)
     largest = gaps.abs().stack().idxmax()
     assert (beyond < 4).all(axis=None), (

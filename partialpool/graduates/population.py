@@ -1,12 +1,12 @@
-"""Populations to draw graduates from: published where that can be, else assumed."""
+"""The population to draw graduates from: published where that can be, else assumed."""
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from partialpool.mixtures import calibrate
-from partialpool.published import YEARS, load_published_earnings
-from partialpool.truths import GraduateTruth
+from partialpool.graduates.calibration import calibrate
+from partialpool.graduates.published import YEARS, load_published_earnings
+from partialpool.graduates.truth import GraduateTruth
 
 # Published: mean over subject areas of ln(regional median / UK median), first
 # degree, Discover Uni 2025. The shares of London, the South East, the North West
@@ -27,7 +27,7 @@ REGIONS = pd.DataFrame(
     },
     index=["effect", "share"],
 ).T
-ABROAD = ["Wales", "Scotland"]  # graduates live there; the providers are English
+NOT_ENGLISH = ["Wales", "Scotland"]  # graduates live there; the providers are English
 
 # Assumed, both columns: the bands are LEO's, joined; no medians are published.
 ATTAINMENT = pd.DataFrame(
@@ -58,25 +58,25 @@ OFFERED_BY = {
     "Medicine and dentistry": 39,
     "Nursing and midwifery": 75,
 }
-# Published provider medians in these two hardly agree with those in any other.
-APART = ["Medicine and dentistry", "Nursing and midwifery"]
+# Published provider medians in these two hardly correlate with those in any other.
+UNCORRELATED = ["Medicine and dentistry", "Nursing and midwifery"]
 
-# How wide the effects have opened, five years being 1. Computed for 1 and 3 years
-# from the provider medians of the first three subjects above; assumed for 10.
+# Scale of the effects, five years being 1. Computed for 1 and 3 years from the
+# provider medians of the first three subjects above; assumed for 10.
 WIDENING = {1: 0.85, 3: 0.90, 5: 1.0, 10: 1.2}
 
 # All assumed from here on; the notes of simulate_graduates say what each does.
-COMMON_SHARE = 0.5
+EFFECT_CORRELATION = 0.5
 SELECTIVITY_SD = 0.6
 SUBJECT_ATTAINMENT_SD = 0.5
-EFFECT_OF_SELECTION = 0.5
-STAY_SHARE = 0.4
-MOST_COMPOSITION = 0.6
-FULL_REACH_SPREAD = 0.30
+SELECTIVITY_CORRELATION = 0.5
+HOME_REGION_SHARE = 0.4
+MAX_COMPOSITION_RATIO = 0.6
+FULL_REACH_SD = 0.30
 EMPLOYMENT_SD = 0.25
 COHORT_SD = 0.01
 PERMANENT_SHARE = 0.5
-YEARLY_PERSISTENCE = 0.85
+AUTOCORRELATION = 0.85
 TAIL = 2.5
 
 
@@ -84,30 +84,31 @@ def draw_truth(n_providers, n_cohorts, rng):
     """Draw a truth: providers, who studies there, and what each of them earns."""
     published = load_published_earnings()
     subjects = _describe_subjects(published, n_providers)
-    providers, size, pull = _draw_providers(n_providers, rng)
-    cells = _draw_offers(subjects, providers, size, rng)
+    providers, size, provider_effect = _draw_providers(n_providers, rng)
+    courses = _draw_courses(subjects, providers, size, rng)
     region_shares = _region_shares(providers)
-    attainment_shares = _attainment_shares(cells, providers, published)
-    mix = region_shares.reindex(cells["provider"]).to_numpy() @ REGIONS["effect"]
-    mix = mix + attainment_shares.to_numpy() @ ATTAINMENT["effect"]
-    subjects["reach"] = _reach(subjects, cells, mix)
-    reach = subjects["reach"].reindex(cells["subject"]).to_numpy()
-    cells["composition"] = mix * reach
-    cells["effect"] = _draw_effects(subjects, cells, pull, rng)
+    attainment_shares = _attainment_shares(courses, providers, published)
+    regions = region_shares.reindex(courses["provider"]).to_numpy()
+    full_composition = regions @ REGIONS["effect"]
+    full_composition += attainment_shares.to_numpy() @ ATTAINMENT["effect"]
+    subjects["reach"] = _reach(subjects, courses, full_composition)
+    reach = subjects["reach"].reindex(courses["subject"]).to_numpy()
+    courses["composition"] = full_composition * reach
+    courses["effect"] = _draw_effects(subjects, courses, provider_effect, rng)
     cohorts = pd.Series(
         rng.normal(0, COHORT_SD, n_cohorts),
         index=pd.RangeIndex(1, n_cohorts + 1, name="cohort").astype("int8"),
     )
-    cells = cells.set_index(["provider", "subject"])
-    attainment_shares.index = cells.index
-    providers["share"] = cells["share"].groupby("provider").sum()
+    courses = courses.set_index(["provider", "subject"])
+    attainment_shares.index = courses.index
+    providers["share"] = courses["share"].groupby("provider").sum()
     truth = GraduateTruth(
         subjects=subjects[
             ["share", "female", "providers", "between_sd", "published", "reach"]
         ],
-        earnings=_published_shares(published, subjects["female"]),
+        earnings=_earnings_parameters(published, subjects["female"]),
         providers=providers[["region", "share", "selectivity", "employment"]],
-        provider_subject=cells[["share", "effect", "composition"]],
+        provider_subject=courses[["share", "effect", "composition"]],
         regions=REGIONS["effect"].rename_axis("region"),
         attainment=ATTAINMENT["effect"].rename_axis("prior_attainment"),
         cohorts=cohorts.rename("effect"),
@@ -132,58 +133,59 @@ def _describe_subjects(published, n_providers):
     upper = np.log(published["upper_quartile"] / published["median"])
     lower = np.log(published["median"] / published["lower_quartile"])
     five = published.eval("yag == 5 and sex == 'all'")
-    spread = ((upper + lower) / 1.349)[five].set_axis(published["subject"][five])
-    # The narrower half of pay, at any age and for either sex, bounds what the
-    # effects may add: what they spread cannot be taken away again.
-    half = np.minimum(upper, lower) / 0.6745 / published["yag"].map(WIDENING)
-    subjects["room"] = half.groupby(published["subject"]).min()
-    subjects["between_sd"] = _between_sds(spread, subjects["room"])
+    # Of a normal distribution with this interquartile range, or this half of it.
+    sd = ((upper + lower) / 1.349)[five].set_axis(published["subject"][five])
+    half_sd = np.minimum(upper, lower) / 0.6745 / published["yag"].map(WIDENING)
+    # The variance of the effects is part of that of pay, in each year, for each sex
+    # and on both sides of the median: the narrowest half is its upper bound.
+    subjects["narrowest_sd"] = half_sd.groupby(published["subject"]).min()
+    subjects["between_sd"] = _between_sds(sd, subjects["narrowest_sd"])
     subjects["published"] = subjects.index.isin(list(BETWEEN_SD))
     subjects["providers"] = _count_providers(count["all"], n_providers)
     return subjects
 
 
-def _between_sds(spread, room):
+def _between_sds(sd, narrowest_sd):
     known = pd.Series(BETWEEN_SD)
-    line = np.polyfit(spread[known.index], known, 1)
-    most = np.minimum(known.max(), room / 2)
-    assumed = np.polyval(line, spread).clip(known.min(), most)
-    return pd.Series(assumed, index=spread.index).mask(
-        spread.index.isin(known.index), known.reindex(spread.index)
-    )
+    line = np.polyfit(sd[known.index], known, 1)
+    most = np.minimum(known.max(), narrowest_sd / 2)
+    assumed = np.polyval(line, sd).clip(known.min(), most)
+    return known.reindex(sd.index).fillna(assumed)
 
 
 def _count_providers(graduates, n_providers):
     # The square root meets three of the five published counts closely.
     anchor = "Biosciences"
     rule = OFFERED_BY[anchor] * np.sqrt(graduates / graduates[anchor])
-    offered = pd.Series(OFFERED_BY).reindex(rule.index).fillna(rule.clip(upper=140))
-    return (offered * n_providers / 150).round().clip(3, n_providers).astype(int)
+    count = pd.Series(OFFERED_BY).reindex(rule.index).fillna(rule.clip(upper=140))
+    return (count * n_providers / 150).round().clip(3, n_providers).astype(int)
 
 
 def _draw_providers(n_providers, rng):
     width = max(3, len(str(n_providers)))
     names = [f"Provider {i:0{width}}" for i in range(1, n_providers + 1)]
-    homes = REGIONS.drop(ABROAD)["share"]
+    homes = REGIONS.drop(NOT_ENGLISH)["share"]
     # Regions in turn, so that their providers are as many as their share says.
-    at = (np.arange(n_providers) + 0.5) / n_providers
-    home = np.searchsorted((homes / homes.sum()).cumsum().to_numpy(), at)
-    size, selection, own, employment = rng.normal(size=(4, n_providers))
-    pull = EFFECT_OF_SELECTION * selection + np.sqrt(1 - EFFECT_OF_SELECTION**2) * own
+    quantile = (np.arange(n_providers) + 0.5) / n_providers
+    home = np.searchsorted((homes / homes.sum()).cumsum().to_numpy(), quantile)
+    size, selectivity, own, employment = rng.normal(size=(4, n_providers))
+    own = np.sqrt(1 - SELECTIVITY_CORRELATION**2) * own
+    effect = SELECTIVITY_CORRELATION * selectivity + own
     providers = pd.DataFrame(
         {
             "region": pd.Categorical.from_codes(
                 rng.permutation(home), categories=REGIONS.index
             ),
-            "selectivity": SELECTIVITY_SD * selection,
+            "selectivity": SELECTIVITY_SD * selectivity,
             "employment": EMPLOYMENT_SD * employment,
         },
         index=pd.Index(names, name="provider"),
     )
-    return providers, size, pull
+    return providers, size, effect
 
 
-def _draw_offers(subjects, providers, size, rng):
+def _draw_courses(subjects, providers, size, rng):
+    """Draw which provider offers which subject, and to how many graduates."""
     # Large providers offer more subjects; the order of an exponential race draws
     # without replacement, in proportion to its weights.
     race = rng.exponential(size=(len(subjects), len(providers))) / np.exp(size)
@@ -191,7 +193,7 @@ def _draw_offers(subjects, providers, size, rng):
     for provider in np.flatnonzero(~offered.any(axis=0)):
         offered[rng.integers(len(subjects)), provider] = True
     subjects["providers"] = offered.sum(axis=1)
-    # Published cells of a subject have nearly exponential sizes.
+    # The courses of a subject have nearly exponential sizes, as published.
     rank = 0.6 * size + 0.8 * rng.normal(size=offered.shape)
     weight = -np.log(scipy.special.ndtr(-rank)) * offered
     weight *= subjects[["share"]].to_numpy() / weight.sum(axis=1, keepdims=True)
@@ -201,58 +203,61 @@ def _draw_offers(subjects, providers, size, rng):
             "provider": providers.index[provider],
             "subject": subjects.index[subject],
             "share": weight[subject, provider],
-            "place": provider,
+            "provider_code": provider,
         }
     )
 
 
 def _region_shares(providers):
-    stay = providers["region"].to_numpy()[:, None] == REGIONS.index.to_numpy()
-    move = REGIONS["share"] / REGIONS["share"].sum()
+    home = providers["region"].to_numpy()[:, None] == REGIONS.index.to_numpy()
+    anywhere = (REGIONS["share"] / REGIONS["share"].sum()).to_numpy()
     return pd.DataFrame(
-        STAY_SHARE * stay + (1 - STAY_SHARE) * move.to_numpy(),
+        HOME_REGION_SHARE * home + (1 - HOME_REGION_SHARE) * anywhere,
         index=providers.index,
         columns=REGIONS.index.rename("region"),
     )
 
 
-def _attainment_shares(cells, providers, published):
+def _attainment_shares(courses, providers, published):
     # Assumed: subjects that pay more at ten years recruit higher attainment.
     at_ten = published.query("yag == 10 and sex == 'all'").set_index("subject")
     pay = np.log(at_ten["median"])
     centre = np.average(pay, weights=at_ten["graduates"])
     shift = SUBJECT_ATTAINMENT_SD * (pay - centre) / pay.std()
-    level = shift.reindex(cells["subject"]).to_numpy()
-    level = level + providers["selectivity"].reindex(cells["provider"]).to_numpy()
-    spread = np.sqrt(1 + SUBJECT_ATTAINMENT_SD**2 + SELECTIVITY_SD**2)
-    cuts = spread * scipy.special.ndtri(ATTAINMENT["share"].cumsum().to_numpy()[:-1])
-    below = scipy.special.ndtr(cuts - level[:, None])
+    latent_mean = shift.reindex(courses["subject"]).to_numpy()
+    selectivity = providers["selectivity"].to_numpy()[courses["provider_code"]]
+    latent_sd = np.sqrt(1 + SUBJECT_ATTAINMENT_SD**2 + SELECTIVITY_SD**2)
+    cuts = scipy.special.ndtri(ATTAINMENT["share"].cumsum().to_numpy()[:-1])
+    below = scipy.special.ndtr(latent_sd * cuts - (latent_mean + selectivity)[:, None])
     below = np.pad(below, ((0, 0), (1, 1)), constant_values=((0, 0), (0, 1)))
     bands = ATTAINMENT.index.rename("prior_attainment")
     return pd.DataFrame(np.diff(below, axis=1), columns=bands)
 
 
-def _reach(subjects, cells, mix):
-    # Where pay is narrow, as on a national scale, region and attainment cannot
-    # move it in full; nor may they explain all of the spread between providers.
-    spread = pd.Series(mix).groupby(cells["subject"].to_numpy()).std()
-    room = MOST_COMPOSITION * subjects["between_sd"] / spread
-    narrow = subjects["room"] / FULL_REACH_SPREAD
-    return np.minimum(narrow, room).clip(upper=1)
+def _reach(subjects, courses, composition):
+    # Where pay varies little, as on a national pay scale, region and attainment do
+    # not count in full; nor may they be all of the between-provider variance.
+    sd = pd.Series(composition).groupby(courses["subject"].to_numpy()).std()
+    most = MAX_COMPOSITION_RATIO * subjects["between_sd"] / sd
+    reach = subjects["narrowest_sd"] / FULL_REACH_SD
+    return np.minimum(reach, most).clip(upper=1)
 
 
-def _draw_effects(subjects, cells, pull, rng):
-    common = np.where(cells["subject"].isin(APART), 0, COMMON_SHARE)
-    own = rng.normal(size=len(cells))
-    draw = np.sqrt(common) * pull[cells["place"]] + np.sqrt(1 - common) * own
-    effect = np.empty(len(cells))
-    for subject, rows in cells.groupby("subject").indices.items():
-        u, mix = draw[rows] - draw[rows].mean(), cells["composition"].to_numpy()[rows]
-        cov = np.cov(u, mix)
-        target = subjects.loc[subject, "between_sd"] ** 2
+def _draw_effects(subjects, courses, provider_effect, rng):
+    uncorrelated = courses["subject"].isin(UNCORRELATED)
+    correlation = np.where(uncorrelated, 0, EFFECT_CORRELATION)
+    own = rng.normal(size=len(courses))
+    shared = provider_effect[courses["provider_code"]]
+    z = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
+    composition = courses["composition"].to_numpy()
+    effect = np.empty(len(courses))
+    for subject, rows in courses.groupby("subject").indices.items():
+        centred = z[rows] - z[rows].mean()
+        cov = np.cov(centred, composition[rows])
+        variance = subjects.loc[subject, "between_sd"] ** 2
         # Effect and composition together have the between-provider sd exactly.
-        roots = np.roots([cov[0, 0], 2 * cov[0, 1], cov[1, 1] - target])
-        effect[rows] = roots.max() * u
+        roots = np.roots([cov[0, 0], 2 * cov[0, 1], cov[1, 1] - variance])
+        effect[rows] = roots.max() * centred
     return effect
 
 
@@ -263,11 +268,12 @@ def _years_index():
 def _persistence():
     gap = np.abs(np.subtract.outer(YEARS, YEARS))
     years = _years_index()
-    fading = (1 - PERMANENT_SHARE) * YEARLY_PERSISTENCE**gap
-    return pd.DataFrame(PERMANENT_SHARE + fading, index=years, columns=years)
+    transitory = (1 - PERMANENT_SHARE) * AUTOCORRELATION**gap
+    return pd.DataFrame(PERMANENT_SHARE + transitory, index=years, columns=years)
 
 
-def _published_shares(published, female):
+def _earnings_parameters(published, female):
+    """Starting values for the calibration, and the share of the employed with pay."""
     by_sex = published[published["sex"] != "all"].set_index(["subject", "sex", "yag"])
     by_sex = by_sex.sort_index()
     both = by_sex[["graduates", "in_earnings"]].groupby(["subject", "yag"]).sum()

@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from partialpool import residuals
-from partialpool.published import SEXES
-
-__all__ = ["GraduateTruth"]
+from partialpool.graduates import residual_distribution
+from partialpool.graduates.published import SEXES
 
 KEYS = ["subject", "provider", "sex", "prior_attainment", "region", "cohort", "yag"]
 
@@ -23,7 +21,7 @@ class GraduateTruth:
         location[subject, sex, yag] + cohort + widening[yag]
         * (effect[provider, subject] + reach[subject] * (region + attainment))
 
-    and around it a residual that is ``scale_upper * s(z)`` where the standard
+    and around it a two-piece residual, ``scale_upper * s(z)`` where the standard
     normal ``z`` is positive and ``scale_lower * s(z)`` where it is negative,
     with ``s(z) = z * sqrt(1 + (z / tail)**2)``.
 
@@ -117,8 +115,8 @@ class GraduateTruth:
         It is not the log median, because the residual is not symmetric.
         """
         location, lower, upper = self._distribution(rows)
-        mean = location + residuals.mean(lower, upper, self.tail)
-        return pd.Series(mean, index=rows.index)
+        mean = residual_distribution.mean(lower, upper, self.tail)
+        return pd.Series(location + mean, index=rows.index)
 
     def quantile(self, rows, probability):
         """True quantile of earnings, in pounds, for each row.
@@ -145,9 +143,8 @@ class GraduateTruth:
                 f"probability is {probability}: give a number above 0 and below 1."
             )
         location, lower, upper = self._distribution(rows)
-        residual = residuals.quantile(probability, lower, upper, self.tail)
-        log_earnings = location + residual
-        return pd.Series(np.exp(log_earnings), index=rows.index)
+        residual = residual_distribution.quantile(probability, lower, upper, self.tail)
+        return pd.Series(np.exp(location + residual), index=rows.index)
 
     def share_below(self, rows, earnings):
         """True probability that a row with earnings has less than an amount.
@@ -173,23 +170,25 @@ class GraduateTruth:
         if not (earnings > 0).all():
             raise ValueError("earnings must be above 0 throughout: give such amounts.")
         location, lower, upper = self._distribution(rows)
-        log_gap = np.log(earnings) - location
-        share = residuals.share_below(log_gap, lower, upper, self.tail)
+        residual = np.log(earnings) - location
+        share = residual_distribution.cdf(residual, lower, upper, self.tail)
         return pd.Series(share, index=rows.index)
 
     def employed_share(self, rows):
         """True probability of being employed for each row: see `log_median`."""
         codes = self._codes(rows)
-        cell = self._cells(codes, ["employed_logit"])[0]
-        odds = cell + self.providers["employment"].to_numpy()[codes["provider"]]
-        return pd.Series(scipy.special.expit(odds), index=rows.index)
+        log_odds = self._earnings_columns(codes, ["employed_logit"])[0]
+        effect = self.providers["employment"].to_numpy()[codes["provider"]]
+        return pd.Series(scipy.special.expit(log_odds + effect), index=rows.index)
 
     def _distribution(self, rows):
         codes = self._codes(rows)
-        location, lower, upper = self._cells(
+        location, lower, upper = self._earnings_columns(
             codes, ["location", "scale_lower", "scale_upper"]
         )
-        effect = self._effects()[codes["provider"], codes["subject"]]
+        effects = self.provider_subject["effect"].unstack("subject")
+        effects = effects.reindex(self.providers.index)[self.subjects.index].to_numpy()
+        effect = effects[codes["provider"], codes["subject"]]
         if np.isnan(effect).any():
             row = rows.iloc[int(np.flatnonzero(np.isnan(effect))[0])]
             raise ValueError(
@@ -203,15 +202,12 @@ class GraduateTruth:
         shift = shift + self.cohorts.to_numpy()[codes["cohort"]]
         return location + shift, lower, upper
 
-    def _effects(self):
-        effects = self.provider_subject["effect"].unstack("subject")
-        effects = effects.reindex(self.providers.index)[self.subjects.index]
-        return effects.to_numpy()
-
-    def _cells(self, codes, columns):
+    def _earnings_columns(self, codes, columns):
         shape = (len(self.subjects), len(SEXES), len(self.persistence))
-        at = np.ravel_multi_index((codes["subject"], codes["sex"], codes["yag"]), shape)
-        return [self.earnings[column].to_numpy()[at] for column in columns]
+        index = (codes["subject"], codes["sex"], codes["yag"])
+        return [
+            self.earnings[name].to_numpy().reshape(shape)[index] for name in columns
+        ]
 
     def _codes(self, rows):
         absent = [column for column in KEYS if column not in rows]
@@ -241,9 +237,9 @@ def _encode(values, labels):
     else:
         codes = labels.get_indexer(values)
     if (codes < 0).any():
-        stranger = values[codes < 0].tolist()[0]
+        unknown = values[codes < 0].tolist()[0]
         raise ValueError(
-            f"Column {values.name!r} holds {stranger!r}, which this truth does not "
+            f"Column {values.name!r} holds {unknown!r}, which this truth does not "
             "know: give rows of a table that was drawn from it."
         )
     return codes
