@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -164,7 +165,14 @@ class Rows:
         """
         if codes is None:
             return np.array([numbers.sum()])
+        if numbers is self.n and self._all_single:
+            # Counting is quicker than adding up ones, and most sums are counts.
+            return np.bincount(codes, minlength=size).astype(float)
         return np.bincount(codes, numbers, minlength=size)
+
+    @cached_property
+    def _all_single(self):
+        return bool((self.n == 1).all())
 
     def products(self, a, b, *, weighted=True):
         """Sum over the rows of each cell of two multipliers' product.
