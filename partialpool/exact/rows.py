@@ -218,17 +218,17 @@ def _present(codes, size):
 
 
 def _factorise(column):
-    # The rule of formulae: an ordered category keeps all its levels, anything else
-    # has those that occur, sorted.
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        codes = column.cat.codes.to_numpy()
-        levels = column.cat.categories
-        if column.cat.ordered:
-            return codes.astype(np.intp), pd.Categorical(levels, levels, ordered=True)
-        present = np.flatnonzero(np.bincount(codes, minlength=len(levels)))
+    # Levels that occur: an ordered category keeps its order, anything else is sorted.
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        codes, levels = pd.factorize(column, sort=True)
+        return codes.astype(np.intp), np.asarray(levels)
+    codes, levels = column.cat.codes.to_numpy(), column.cat.categories
+    present = np.flatnonzero(np.bincount(codes, minlength=len(levels)))
+    if not column.cat.ordered:
         present = present[np.argsort(levels[present].to_numpy(object), kind="stable")]
-        place = np.full(len(levels), -1, dtype=np.intp)
-        place[present] = np.arange(len(present))
-        return place[codes], levels[present].to_numpy()
-    codes, levels = pd.factorize(column, sort=True)
-    return codes.astype(np.intp), np.asarray(levels)
+    place = np.full(len(levels), -1, dtype=np.intp)
+    place[present] = np.arange(len(present))
+    found = levels[present]
+    if column.cat.ordered:
+        return place[codes], pd.Categorical(found, found, ordered=True)
+    return place[codes], found.to_numpy()
