@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from partialpool import faults
-from partialpool.columns import label_fault, number_fault
+from partialpool.columns import check_names, label_fault, number_fault
 from partialpool.faults import TableError, refuse
 
 WIDE = (nw.Int128, nw.UInt128)
@@ -57,22 +57,15 @@ def open_table(table, outcome, by, continuous):
     wanted = [*by, outcome, *continuous]
     if isinstance(table, str | PathLike):
         table = _read_parquet(Path(table).expanduser())
-    table = _prepare(table, wanted, outcome, by)
+    table = _tidy_table(table, wanted, outcome, by)
     try:
         frame = nw.from_native(table).lazy()
     except TypeError:
         raise TableError(faults.no_table(table)) from None
-    schema = frame.collect_schema()
-    _check_names(schema.names(), wanted)
+    check_names(list(frame.columns), wanted)
     if frame.implementation.is_spark_like():
-        _check_spark_names(schema.names(), wanted)
-    for name in wanted:
-        if (
-            schema[name] == nw.Unknown
-            and not collect(frame.select(nw.col(name).count())).iat[0, 0]
-        ):
-            # An engine that saw no value knows no kind.
-            frame = frame.with_columns(nw.col(name).cast(nw.Float64))
+        _check_spark_names(frame.columns, wanted)
+    frame = _fill_unknown(frame, wanted)
     schema = frame.collect_schema()
     _check_kinds(schema, outcome, by, continuous)
     keys = {f"key{i}": name for i, name in enumerate(by)}
@@ -97,6 +90,15 @@ def _as_role(role, name, kind):
     else:
         column = column.cast(nw.Int64 if kind == nw.Boolean else nw.Float64)
     return column.alias(role)
+
+
+def _fill_unknown(frame, wanted):
+    """Let columns without a value be floats: an engine that saw none knows no kind."""
+    schema = frame.collect_schema()
+    for column in (nw.col(name) for name in wanted if schema[name] == nw.Unknown):
+        if not collect(frame.select(column.count())).iat[0, 0]:
+            frame = frame.with_columns(column.cast(nw.Float64))
+    return frame
 
 
 def collect(frame):
@@ -125,10 +127,11 @@ def plain_errors(table):
     except (TableError, MemoryError):
         raise
     except Exception as error:
-        engine = type(table).__module__.split(".")[0]
+        engine = type(table).__module__.split(".")[0].strip("_")
+        if isinstance(table, str | PathLike):
+            engine = "duckdb"
         said = (str(error).strip() or type(error).__name__).split("\n")[0]
-        engine = "The engine" if engine in ("builtins", "pathlib") else engine
-        raise TableError(faults.engine_stopped(engine.strip("_"), said)) from None
+        raise TableError(faults.engine_stopped(engine, said)) from None
 
 
 # Files ------------------------------------------------------------------------
@@ -175,14 +178,6 @@ def _nearest(path):
 
 
 # Names and kinds --------------------------------------------------------------
-
-
-def _check_names(there, wanted):
-    for name in wanted:
-        if name not in there:
-            refuse(faults.absent(name, there))
-        if there.count(name) > 1:
-            refuse(faults.repeated(name, there.count(name)))
 
 
 def _check_spark_names(there, wanted):
@@ -241,25 +236,21 @@ def _kind_name(kind):
 # Columns of pandas and pyarrow ------------------------------------------------
 
 
-def _prepare(table, wanted, outcome, by):
+def _tidy_table(table, wanted, outcome, by):
     """Look at the columns of those engines that narwhals would take as they are."""
-    import duckdb
-    import pyarrow as pa
-
-    if isinstance(table, pd.DataFrame):
+    if nw.dependencies.is_pandas_dataframe(table):
         if table.columns.nlevels > 1:
             refuse(faults.names_in_levels(table.columns.nlevels, table.columns[0]))
-        _check_names(list(table.columns), wanted)
+        check_names(list(table.columns), wanted)
         columns = {
             name: _tidy(table[name], name in by, name == outcome) for name in wanted
         }
         return pd.DataFrame(columns, copy=False)
-    if isinstance(table, duckdb.DuckDBPyRelation):
-        _check_names(table.columns, wanted)
-    if isinstance(table, pa.Table):
-        _check_names(table.column_names, wanted)
-        columns = {name: _tidy_arrow(table[name], name in by) for name in wanted}
-        return pa.table(columns)
+    if nw.dependencies.is_pyarrow_table(table):
+        import pyarrow as pa
+
+        check_names(table.column_names, wanted)
+        return pa.table({name: _tidy_arrow(table[name], name in by) for name in wanted})
     return table
 
 
