@@ -80,11 +80,7 @@ def _as_role(role, name, kind):
     """Take a column as a kind that every engine can group by or add up."""
     column = nw.col(name)
     if role.startswith("key"):
-        if kind in WIDE:
-            column = column.cast(nw.String)
-        elif kind.is_float():
-            # Some engines tell -0.0 from 0.0 when they group.
-            column = column.cast(nw.Float64) + 0.0
+        column = column.cast(nw.String) if kind in WIDE else column
     elif is_text(kind):
         column = column.cast(nw.String).str.strip_chars()
     else:
@@ -255,14 +251,18 @@ def _tidy_table(table, wanted, outcome, by):
 
 
 def _tidy_arrow(values, is_label):
-    """Spell out numbers kept as a dictionary, and let large ones be floats."""
+    """Spell out numbers kept as a dictionary; let large ones, and -0.0, be floats."""
     import pyarrow as pa
+    from pyarrow import compute
 
     if coded := _coded_kind(values.type):
         values = values.cast(coded)
-    if pa.types.is_integer(values.type) and not is_label:
+    if is_label and pa.types.is_floating(values.type):
+        # pyarrow tells -0.0 from 0.0 when it groups.
+        return compute.add(values.cast(pa.float64()), 0.0)
+    if not is_label and pa.types.is_integer(values.type):
         # Of a whole number above 2**53 the last digits do not matter in a sum.
-        values = values.cast(pa.float64(), safe=False)
+        return values.cast(pa.float64(), safe=False)
     return values
 
 
@@ -282,7 +282,7 @@ def _tidy(values, is_label, is_outcome):
     if isinstance(values.dtype, pd.ArrowDtype):
         if coded := _coded_kind(values.dtype.pyarrow_dtype):
             values = values.astype(pd.ArrowDtype(coded))
-        if types.is_integer_dtype(values) and not is_label:
+        if (types.is_float_dtype if is_label else types.is_integer_dtype)(values):
             return pd.Series(values.to_numpy(float, na_value=np.nan), values.index)
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = _tidy_categories(values)
