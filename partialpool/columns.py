@@ -118,20 +118,19 @@ def check_shape(table, columns, hint=""):
     there = list(table.columns)
     if table.columns.nlevels > 1:
         refuse(faults.names_in_levels(table.columns.nlevels, there[0]))
-    refuse(
-        *(
-            faults.absent(name, there, hint=hint)
-            for name in columns
-            if name not in there
-        ),
-        *(
-            faults.repeated(name, there.count(name))
-            for name in columns
-            if there.count(name) > 1
-        ),
-    )
+    check_names(there, columns, hint)
     if len(table) == 0:
         refuse(faults.no_rows(columns[0]))
+
+
+def check_names(there, wanted, hint=""):
+    """Refuse the names that a table's list of names lacks, or has several times."""
+    absent = [name for name in wanted if name not in there]
+    repeated = [name for name in wanted if there.count(name) > 1]
+    refuse(
+        *(faults.absent(name, there, hint=hint) for name in absent),
+        *(faults.repeated(name, there.count(name)) for name in repeated),
+    )
 
 
 def index_fault(table):

@@ -358,8 +358,8 @@ def not_binary(name, examples, count):
 def binary_with_number(name):
     """Say that a binary outcome and a number make no exact cells."""
     return (
-        f"A binary outcome has no exact cells with the number {quote(name)}: put a few "
-        "bands of it in by, for example from pandas.cut, or fit the rows."
+        f"Column {quote(name)} is a number, and cells of a binary outcome hold none: "
+        "put a few bands of it in by, for example from pandas.cut, or fit the rows."
     )
 
 

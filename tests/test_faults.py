@@ -83,7 +83,15 @@ SENTENCES = {
     "no_labels": dict(name="pay", kind="durations"),
     "no_label": dict(name="pay", kind="list", **WHERE),
     "mixed": dict(name="pay", kinds=("text", "decimals"), **WHERE),
-    "not_kept": dict(name="pay", example="1", because="too long", mend="shorten it"),
+    "not_kept": dict(
+        name="pay", example="1", found="1 row", because="which is long", mend="cut it"
+    ),
+    "none_left": dict(name="pay", dropped=9),
+    "engine_stopped": dict(engine="duckdb", said="Conversion Error."),
+    "unknown_markers": dict(name="pay", found={"c": 3, "z": 1}, markers=["x"]),
+    "too_large": dict(name="pay"),
+    "not_binary": dict(name="pay", examples=["2"], count=3),
+    "binary_with_number": dict(name="pay"),
     "constant": dict(name="pay", value=3, of=9),
     "one_group": dict(name="pay", label="A", of=9),
     "many_groups": dict(name="pay", groups=7000, of=9000, most=5000),

@@ -72,9 +72,9 @@ def collapse(
         One row per combination of `by` that occurs, sorted by it, the same
         from every engine but for the rounding of sums. Columns `by`: text
         becomes categories in alphabetical order; ordered categories (of
-        pandas, Enum of polars, ENUM of DuckDB) keep their order; other labels
-        become int64, float64, bool or datetime64[us], and one that would lose
-        digits in that is refused. Then
+        pandas, Enum of polars, ENUM of DuckDB) keep their order; categories of
+        numbers stay categories; other labels become int64, float64, bool or
+        datetime64[us], and one that would lose digits in that is refused. Then
 
         ``n`` : int
             Rows in the cell.

@@ -114,42 +114,31 @@ def _check_sums(sums, table, binary, dropped):
     if not sums["n"].sum():
         missing = faults.none_left(table.outcome, dropped) if dropped else None
         refuse(missing or faults.no_rows(table.outcome))
-    seen = sums.filter(like="seen ")
-    added_up = sums.drop(columns=[*table.keys, "n", *seen])
-    finite = np.isfinite(added_up.to_numpy(float, na_value=np.nan))
-    if (
-        sums[[*table.keys]].isna().any(axis=None)
-        or seen.lt(sums["n"], axis=0).any(axis=None)
-        or not finite.all()
-    ):
-        counts = count_rows(table)
-        _refuse_gaps(counts, table)
-        large = added_up.columns[~finite.all(axis=0)][0].split()[-1]
+    keys, seen = sums[[*table.keys]], sums.filter(like="seen ")
+    if keys.isna().any(axis=None) or seen.lt(sums["n"], axis=0).any(axis=None):
+        _refuse_gaps(table)
+    added_up = sums.drop(columns=[*keys, "n", *seen])
+    finite = np.isfinite(added_up.to_numpy(float, na_value=np.nan)).all(axis=0)
+    if not finite.all():
+        _refuse_gaps(table)
+        large = added_up.columns[~finite][0].split()[-1]
         refuse(faults.too_large(table.names[large]))
     if binary and sums["wrong"].any():
         refuse(_binary_fault(table, int(sums["wrong"].sum())))
 
 
-def _refuse_gaps(counts, table):
+def _refuse_gaps(table):
     """Refuse missing values, or else infinite ones: one sentence for each column."""
+    counts = count_rows(table)
     rows = counts["rows"]
-    refuse(
-        *(
-            faults.missing(
-                name,
-                count,
-                rows,
-                mend=f"drop and count {faults.it(count)} with missing='drop'",
-            )
-            for name, count in pick(counts, "missing", table.names).items()
-        )
-    )
-    refuse(
-        *(
-            faults.infinite(name, count, rows)
-            for name, count in pick(counts, "infinite", table.names).items()
-        )
-    )
+    for what, say in (("missing", _missing_fault), ("infinite", faults.infinite)):
+        found = pick(counts, what, table.names)
+        refuse(*(say(name, count, rows) for name, count in found.items()))
+
+
+def _missing_fault(name, count, rows):
+    mend = f"drop and count {faults.it(count)} with missing='drop'"
+    return faults.missing(name, count, rows, mend=mend)
 
 
 def _binary_fault(table, rows):

@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from partialpool import faults
-from partialpool.columns import label_fault, number_fault
+from partialpool.columns import check_names, label_fault, number_fault
 from partialpool.faults import TableError, refuse
 
 WIDE = (nw.Int128, nw.UInt128)
@@ -35,6 +35,8 @@ class Table:
         The name of the outcome.
     kinds : dict
         The kind that each column has in the user's table, by role.
+    coded : set of str
+        Labels that are categories of numbers or dates, and stay categories.
     """
 
     frame: nw.LazyFrame
@@ -42,6 +44,7 @@ class Table:
     outcome: str
     numbers: dict
     kinds: dict
+    coded: set
 
     @property
     def names(self):
@@ -57,27 +60,21 @@ def open_table(table, outcome, by, continuous):
     wanted = [*by, outcome, *continuous]
     if isinstance(table, str | PathLike):
         table = _read_parquet(Path(table).expanduser())
-    table = _prepare(table, wanted, outcome, by)
+    coded = _coded_labels(table, by)
+    table = _tidy_table(table, wanted, outcome, by)
     try:
         frame = nw.from_native(table).lazy()
     except TypeError:
         raise TableError(faults.no_table(table)) from None
-    schema = frame.collect_schema()
-    _check_names(schema.names(), wanted)
+    check_names(list(frame.columns), wanted)
     if frame.implementation.is_spark_like():
-        _check_spark_names(schema.names(), wanted)
-    for name in wanted:
-        if (
-            schema[name] == nw.Unknown
-            and not collect(frame.select(nw.col(name).count())).iat[0, 0]
-        ):
-            # An engine that saw no value knows no kind.
-            frame = frame.with_columns(nw.col(name).cast(nw.Float64))
+        _check_spark_names(frame.columns, wanted)
+    frame = _fill_unknown(frame, wanted)
     schema = frame.collect_schema()
     _check_kinds(schema, outcome, by, continuous)
     keys = {f"key{i}": name for i, name in enumerate(by)}
     numbers = {f"x{i}": name for i, name in enumerate(continuous)}
-    opened = Table(frame, keys, outcome, numbers, {})
+    opened = Table(frame, keys, outcome, numbers, {}, coded)
     kinds = {role: schema[name] for role, name in opened.names.items()}
     columns = [_as_role(role, opened.names[role], kind) for role, kind in kinds.items()]
     return replace(opened, frame=frame.select(*columns), kinds=kinds)
@@ -87,16 +84,21 @@ def _as_role(role, name, kind):
     """Take a column as a kind that every engine can group by or add up."""
     column = nw.col(name)
     if role.startswith("key"):
-        if kind in WIDE:
-            column = column.cast(nw.String)
-        elif kind.is_float():
-            # Some engines tell -0.0 from 0.0 when they group.
-            column = column.cast(nw.Float64) + 0.0
+        column = column.cast(nw.String) if kind in WIDE else column
     elif is_text(kind):
         column = column.cast(nw.String).str.strip_chars()
     else:
         column = column.cast(nw.Int64 if kind == nw.Boolean else nw.Float64)
     return column.alias(role)
+
+
+def _fill_unknown(frame, wanted):
+    """Let columns without a value be floats: an engine that saw none knows no kind."""
+    schema = frame.collect_schema()
+    for column in (nw.col(name) for name in wanted if schema[name] == nw.Unknown):
+        if not collect(frame.select(column.count())).iat[0, 0]:
+            frame = frame.with_columns(column.cast(nw.Float64))
+    return frame
 
 
 def collect(frame):
@@ -125,10 +127,11 @@ def plain_errors(table):
     except (TableError, MemoryError):
         raise
     except Exception as error:
-        engine = type(table).__module__.split(".")[0]
+        engine = type(table).__module__.split(".")[0].strip("_")
+        if isinstance(table, str | PathLike):
+            engine = "duckdb"
         said = (str(error).strip() or type(error).__name__).split("\n")[0]
-        engine = "The engine" if engine in ("builtins", "pathlib") else engine
-        raise TableError(faults.engine_stopped(engine.strip("_"), said)) from None
+        raise TableError(faults.engine_stopped(engine, said)) from None
 
 
 # Files ------------------------------------------------------------------------
@@ -175,14 +178,6 @@ def _nearest(path):
 
 
 # Names and kinds --------------------------------------------------------------
-
-
-def _check_names(there, wanted):
-    for name in wanted:
-        if name not in there:
-            refuse(faults.absent(name, there))
-        if there.count(name) > 1:
-            refuse(faults.repeated(name, there.count(name)))
 
 
 def _check_spark_names(there, wanted):
@@ -241,37 +236,51 @@ def _kind_name(kind):
 # Columns of pandas and pyarrow ------------------------------------------------
 
 
-def _prepare(table, wanted, outcome, by):
+def _tidy_table(table, wanted, outcome, by):
     """Look at the columns of those engines that narwhals would take as they are."""
-    import duckdb
-    import pyarrow as pa
-
-    if isinstance(table, pd.DataFrame):
+    if nw.dependencies.is_pandas_dataframe(table):
         if table.columns.nlevels > 1:
             refuse(faults.names_in_levels(table.columns.nlevels, table.columns[0]))
-        _check_names(list(table.columns), wanted)
+        check_names(list(table.columns), wanted)
         columns = {
             name: _tidy(table[name], name in by, name == outcome) for name in wanted
         }
         return pd.DataFrame(columns, copy=False)
-    if isinstance(table, duckdb.DuckDBPyRelation):
-        _check_names(table.columns, wanted)
-    if isinstance(table, pa.Table):
-        _check_names(table.column_names, wanted)
-        columns = {name: _tidy_arrow(table[name], name in by) for name in wanted}
-        return pa.table(columns)
+    if nw.dependencies.is_pyarrow_table(table):
+        import pyarrow as pa
+
+        check_names(table.column_names, wanted)
+        return pa.table({name: _tidy_arrow(table[name], name in by) for name in wanted})
     return table
 
 
+def _coded_labels(table, by):
+    """Name the labels that pandas keeps as categories of numbers or dates."""
+    if not nw.dependencies.is_pandas_dataframe(table):
+        return set()
+    kinds = {name: table.dtypes[name] for name in by if name in table.columns}
+    return {
+        name
+        for name, kind in kinds.items()
+        if isinstance(kind, pd.CategoricalDtype)
+        and not kind.ordered
+        and not types.is_string_dtype(kind.categories)
+    }
+
+
 def _tidy_arrow(values, is_label):
-    """Spell out numbers kept as a dictionary, and let large ones be floats."""
+    """Spell out numbers kept as a dictionary; let large ones, and -0.0, be floats."""
     import pyarrow as pa
+    from pyarrow import compute
 
     if coded := _coded_kind(values.type):
         values = values.cast(coded)
-    if pa.types.is_integer(values.type) and not is_label:
+    if is_label and pa.types.is_floating(values.type):
+        # pyarrow tells -0.0 from 0.0 when it groups.
+        return compute.add(values.cast(pa.float64()), 0.0)
+    if not is_label and pa.types.is_integer(values.type):
         # Of a whole number above 2**53 the last digits do not matter in a sum.
-        values = values.cast(pa.float64(), safe=False)
+        return values.cast(pa.float64(), safe=False)
     return values
 
 
@@ -291,7 +300,7 @@ def _tidy(values, is_label, is_outcome):
     if isinstance(values.dtype, pd.ArrowDtype):
         if coded := _coded_kind(values.dtype.pyarrow_dtype):
             values = values.astype(pd.ArrowDtype(coded))
-        if types.is_integer_dtype(values) and not is_label:
+        if (types.is_float_dtype if is_label else types.is_integer_dtype)(values):
             return pd.Series(values.to_numpy(float, na_value=np.nan), values.index)
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = _tidy_categories(values)
@@ -359,10 +368,13 @@ def read_labels(sums, table):
         If a label cannot be held in that kind as it is.
     """
     counts = sums["n"]
-    return {
-        table.names[key]: _read(sums[key], table.kinds[key], table.names[key], counts)
-        for key in table.keys
-    }
+    labels = {}
+    for key, name in table.keys.items():
+        labels[name] = _read(sums[key], table.kinds[key], name, counts)
+        if name in table.coded:
+            # A model is to take them for levels, as it does in the rows.
+            labels[name] = labels[name].astype("category")
+    return labels
 
 
 def _read(values, kind, name, counts):
