@@ -8,6 +8,7 @@ import pandas as pd
 from formulae import design_matrices
 from formulae.environment import Environment
 
+import partialpool as pool
 from partialpool.exact.design import read_design
 
 # What each test of the columns goes through: every kind of term there is.
@@ -117,6 +118,26 @@ def cells_of(rows, by, continuous=()):
 def design_of(formula, rows):
     """Read a formula as `fit` does, for functions of this module's names."""
     return read_design(formula, rows, Environment.capture(0))
+
+
+GROUPS = "y ~ x + (1|g)"
+
+
+def fit(formula=GROUPS, rows=None, priors=None, draws=400, *, seed=1, **options):
+    rows = table() if rows is None else rows
+    return pool.fit(formula, rows, priors, draws, seed=seed, **options)
+
+
+def posterior_of(*args, **options):
+    return fit(*args, **options)["posterior"].to_dataset()
+
+
+def half(size):
+    return pool.Prior("HalfNormal", sigma=size)
+
+
+def effects(size):
+    return pool.Prior("Normal", mu=0, sigma=half(size))
 
 
 @dataclass

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from partialpool.exact import density
-from partialpool.exact.gram import gram
+from partialpool.exact import density as module
 from partialpool.exact.density import Marginal
+from partialpool.exact.gram import gram
 from partialpool.exact.priors import Prior, choose_priors
 from tests.dense_models import dense_model, design_of, table
 
@@ -146,8 +146,8 @@ def test_products_kept_in_any_way_give_the_same_density(monkeypatch, formula, lk
     rows = table(60)
     _, marginal = marginal_of(formula, rows, lkj)
     for name, value in WAYS[way].items():
-        assert hasattr(density, name)
-        monkeypatch.setattr(density, name, value)
+        assert hasattr(module, name)
+        monkeypatch.setattr(module, name, value)
     _, other = marginal_of(formula, rows, lkj)
     theta = points(marginal)
     np.testing.assert_allclose(

@@ -6,7 +6,8 @@ import pytest
 
 import partialpool as pool
 from partialpool.exact.formula import FormulaError, parse
-from partialpool.exact.rows import Multiplier, read_rows
+from partialpool.exact.rows import Multiplier
+from partialpool.exact.table import read_rows
 from tests.dense_models import cells_of, design_of, table
 
 
@@ -223,11 +224,11 @@ def test_codes_number_the_combinations_that_occur_in_order():
         ([10, 9, 10], [9, 10]),
         ([True, False, True], [False, True]),
         (pd.Categorical(["b", "a", "b"], ["c", "b", "a"]), ["a", "b"]),
-        (pd.Categorical(["b", "a", "b"], ["c", "b", "a"], ordered=True), list("cba")),
+        (pd.Categorical(["b", "a", "b"], ["c", "b", "a"], ordered=True), ["b", "a"]),
         (pd.Categorical([10, 9, 10], [10, 9, 8]), [9, 10]),
     ],
 )
-def test_levels_follow_the_rule_of_formulae(values, levels):
+def test_levels_are_those_that_occur_in_order(values, levels):
     rows = pd.DataFrame({"y": [1.0, 2, 3], "k": values})
     codes, combinations = rows_of("y ~ k", rows).codes(["k"])
     assert combinations["k"].tolist() == levels

@@ -205,7 +205,8 @@ def _common_priors(design, wanted):
                 "only a Normal or Flat one keeps the posterior in closed form: use "
                 "Bambi for this model."
             )
-        mu, sigma = _normal(term.name, prior)
+        args = _arguments(term.name, prior, ["mu", "sigma"], term.columns)
+        mu, sigma = args.get("mu", 0.0), args.get("sigma", 1.0)
         mu = mu - (design.shift if term.is_intercept else 0)
         flat = prior.name == "Flat"
         columns = np.ones(term.columns)
@@ -216,12 +217,7 @@ def _common_priors(design, wanted):
     return np.concatenate(mean), np.concatenate(precision)
 
 
-def _normal(name, prior):
-    args = _arguments(name, prior, ["mu", "sigma"])
-    return args.get("mu", 0.0), args.get("sigma", 1.0)
-
-
-def _arguments(name, prior, allowed):
+def _arguments(name, prior, allowed, columns):
     args = {}
     for key, value in prior.args.items():
         if key not in allowed:
@@ -233,12 +229,27 @@ def _arguments(name, prior, allowed):
             raise ValueError(
                 f"The prior of {name} has a prior as its {key}: give it a number."
             )
-        args[key] = np.asarray(value, dtype=float)
+        args[key] = _for_each_column(name, key, value, columns)
         if key != "mu" and not (args[key] > 0).all():
             raise ValueError(
                 f"The prior of {name} is {prior!r}: its {key} must be above 0."
             )
     return args
+
+
+def _for_each_column(name, key, value, columns):
+    try:
+        if isinstance(value, str):
+            raise TypeError
+        numbers = np.broadcast_to(np.asarray(value, dtype=float), columns)
+        if key == "mu" and not np.isfinite(numbers).all():
+            raise TypeError
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"The prior of {name} has {value!r} as its {key}: give a number"
+            f"{f', or {columns} in a list' if columns > 1 else ''}."
+        ) from None
+    return numbers
 
 
 def _default_common(design, term, wanted):
@@ -284,10 +295,7 @@ def _spread_density(name, prior, columns):
             f"{', '.join(SPREADS)}."
         )
     allowed = list(inspect.signature(SPREADS[prior.name]).parameters)[1:]
-    args = {
-        key: np.broadcast_to(value, columns)
-        for key, value in _arguments(name, prior, allowed).items()
-    }
+    args = _arguments(name, prior, allowed, columns)
     return [
         partial(SPREADS[prior.name], **{key: value[i] for key, value in args.items()})
         for i in range(columns)
