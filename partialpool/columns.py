@@ -168,7 +168,7 @@ def number_fault(values):
         return faults.wrong_kind(name, kind, of=len(values))
     if types.is_numeric_dtype(values) and not types.is_complex_dtype(values):
         return None
-    as_text = values.astype(str)
+    as_text = values.map(str)
     wrong = pd.to_numeric(as_text, errors="coerce").isna() & values.notna()
     if wrong.any():
         text = "text" if values[wrong].map(type).eq(str).all() else "values"

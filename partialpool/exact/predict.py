@@ -211,7 +211,7 @@ def _draw_groups(posterior, terms, labels, rng):
     size = sds.shape[-1]
     # Each group has a stream of its own, so that it does not matter which others
     # are asked for along with it.
-    stem = int(rng.integers(2**63)) if len(labels) else 0
+    stem = int(rng.spawn(1)[0].integers(2**63))
     streams = [np.random.default_rng([stem, *label.encode()]) for label in labels]
     noise = np.empty((*sds.shape[:2], len(labels), size))
     for i, stream in enumerate(streams):

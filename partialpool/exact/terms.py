@@ -1,6 +1,7 @@
 """Terms worked out on a table, each row by itself."""
 
 import numpy as np
+import pandas as pd
 
 from partialpool import faults
 from partialpool.exact.formula import FormulaError, plain_errors
@@ -51,15 +52,35 @@ def offset_of(term, table):
 def by_row(component, table):
     """Evaluate a component, and refuse what depends on more than its own row."""
 
+    levels = _all_levels(table) if component.kind == "categoric" else table[:0]
+
     def work_out(part):
-        value = np.asarray(component.eval_new_data(part), dtype=float)
+        # C() and its like want to see every level in the column.
+        whole = pd.concat([levels, part]) if len(levels) else part
+        value = np.asarray(component.eval_new_data(whole), dtype=float)
         if value.ndim == 0:
-            value = np.broadcast_to(value, len(part))
-        return value.reshape(len(part), -1)
+            value = np.broadcast_to(value, len(whole))
+        return value.reshape(len(whole), -1)[len(levels) :]
 
     if not hasattr(component, "call"):
         return work_out(table)
     return _row_by_row(component.name, work_out, table)
+
+
+def _all_levels(table):
+    """Rows that go through the levels of each category of a table."""
+    levels = {
+        name: pd.Series(pd.unique(column) if known is None else known)
+        for name, column in table.items()
+        if (known := getattr(column.dtype, "categories", None)) is not None
+        or not pd.api.types.is_numeric_dtype(column)
+    }
+    size = max(map(len, levels.values()), default=0)
+    rows = table.iloc[np.zeros(size, dtype=int)]
+    for name, known in levels.items():
+        values = known.take(np.arange(size) % len(known)).array
+        rows = rows.assign(**{name: pd.Series(values, rows.index, table[name].dtype)})
+    return rows
 
 
 def _row_by_row(name, work_out, table):
