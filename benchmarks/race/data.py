@@ -15,6 +15,8 @@ BY = [*GROUPS, *COMMON]
 COMPLETE = f"{OUTCOME} ~ {' + '.join(COMMON)}"
 NONE = f"{COMPLETE} + {' + '.join(GROUPS)}"
 PARTIAL = f"{COMPLETE} + (1|subject) + (1|provider)"
+# Subject within provider as groups too, and a gap between the sexes for each subject.
+FULLER = f"{COMPLETE} + (sex|subject) + (1|provider) + (1|subject:provider)"
 EMPLOYED = "employed ~ sex + (1|subject) + (1|provider)"
 EMPLOYED_BY = ["subject", "provider", "sex"]
 SEED = 2026

@@ -7,7 +7,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from benchmarks.race import fits, nuts
-from benchmarks.race.data import COMMON, COMPLETE, NONE
+from benchmarks.race.data import COMMON, COMPLETE, FULLER, NONE
 
 CELLS = "no model, cells"
 COMPLETE_POINTS = "complete pooling, point estimates"
@@ -102,6 +102,14 @@ ENTRANTS = [
         PARTIAL_POSTERIOR,
         10**7,
         partial(fits.exact, draws=4_000),
+        describe=fits.describe_posterior,
+    ),
+    Entrant(
+        "exact_fuller",
+        "exact posterior from Parquet, fuller model, 1,000 draws",
+        PARTIAL_POSTERIOR,
+        10**8,
+        partial(fits.exact, draws=1_000, formula=FULLER),
         describe=fits.describe_posterior,
     ),
     Entrant(

@@ -36,12 +36,12 @@ def describe_cells(_):
     return {}
 
 
-def exact(data, draws):
+def exact(data, draws, formula=PARTIAL):
     """Fit the exact posterior from Parquet."""
     import partialpool as pool
 
     def fit(cells):
-        return pool.fit(PARTIAL, cells, draws=draws, seed=SEED)
+        return pool.fit(formula, cells, draws=draws, seed=SEED)
 
     setting = "one BLAS thread in the fit, as the package chooses"
     return {setting: partial(_collapse_and, "fit", fit, data, BY)}

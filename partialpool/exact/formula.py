@@ -9,6 +9,8 @@ from io import StringIO
 
 import numpy as np
 
+from partialpool.exact.namespace import flat, known_names
+
 # What stands between quotes, and words with nothing but blanks between them.
 QUOTED = r"""'[^']*'|"[^"]*"|`[^`]*`"""
 BARE_WORDS = r"\w[\w.]*(\s+\w[\w.]*)+"
@@ -20,15 +22,6 @@ NOT_GAUSSIAN = {
     "truncated": "a truncated outcome",
     "constrained": "a truncated outcome",
     "c": "an outcome of several columns",
-}
-# As in Bambi, known in every formula where the caller has no such name.
-FUNCTIONS = {
-    "log": np.log,
-    "log2": np.log2,
-    "log10": np.log10,
-    "exp": np.exp,
-    "exp2": np.exp2,
-    "abs": np.abs,
 }
 # R's names for what formulas here write otherwise.
 WRITTEN_OTHERWISE = {
@@ -149,8 +142,7 @@ def parse(formula, environment=None):
                 "hsgp() is a Gaussian process, which has no closed form here: use "
                 "Bambi for this model."
             )
-    for term in description.group_terms:
-        factor_columns(term.factor)
+    _refuse_two_of_a_name(description)
     outcome, weight = _response(description)
     parsed = Formula(formula, outcome, weight, environment or Environment([]))
     _refuse_unknown_functions(description, parsed.environment)
@@ -257,7 +249,7 @@ def _refuse_unknown_functions(description, environment):
         first = str(call.callee).split(".")[0]
         if first in known:
             continue
-        near = difflib.get_close_matches(first, _flat(known.keys()), n=1)
+        near = difflib.get_close_matches(first, flat(known.keys()), n=1)
         hint = WRITTEN_OTHERWISE.get(first)
         if hint is None:
             hint = "define or import it before the fit"
@@ -265,6 +257,22 @@ def _refuse_unknown_functions(description, environment):
         raise FormulaError(
             f"The formula uses {call.callee}, which is not known: {hint}."
         )
+
+
+def _refuse_two_of_a_name(description):
+    """Refuse terms of which formulae would keep only the last one of a name."""
+    names = [term.name for term in description.terms]
+    factors = {}
+    for term in description.group_terms:
+        columns = tuple(factor_columns(term.factor))
+        if factors.setdefault(term.factor.name, columns) != columns:
+            names += 2 * [term.factor.name]
+    for name in names:
+        if names.count(name) > 1:
+            raise FormulaError(
+                f"Two different parts of the formula would both be called {name}: "
+                "rename the column with table.rename(columns={…}), and in the formula."
+            )
 
 
 def _refuse_outcome_as_predictor(description, outcome):
@@ -376,31 +384,6 @@ def _response(description):
             "only a Gaussian one has a closed form: use Bambi for this model."
         )
     return component.name, None
-
-
-def known_names(environment):
-    """What a formula may use besides columns: formulae's, the caller's, Bambi's."""
-    from formulae.categorical import ENCODINGS
-    from formulae.environment import Environment
-    from formulae.transforms import TRANSFORMS
-
-    own = Environment([{**TRANSFORMS, **ENCODINGS}])
-    return own.with_outer_namespace(with_functions(environment).namespace).namespace
-
-
-def _flat(nested):
-    for entry in nested:
-        if isinstance(entry, list):
-            yield from _flat(entry)
-        elif isinstance(entry, str):
-            yield entry
-
-
-def with_functions(environment):
-    """The caller's names, and behind them Bambi's functions."""
-    from formulae.environment import Environment
-
-    return environment.with_outer_namespace(Environment([FUNCTIONS]).namespace)
 
 
 @contextmanager

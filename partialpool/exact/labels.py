@@ -51,7 +51,8 @@ def settle(column):
             raise TypeError(f"whole numbers above {LARGEST_INTEGER:,}")
         return column.astype("int64")
     if types.is_float_dtype(dtype):
-        return column.astype(float)
+        # Zero has two signs in floating point, and is one label.
+        return column.astype(float) + 0.0
     if dtype.kind in "mM" or isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
         return _as_text(column)
     if types.is_object_dtype(dtype):
@@ -70,7 +71,8 @@ def _settle_objects(column):
         return _as_text(column)
     if found in NUMBERS:
         try:
-            return column.astype(NUMBERS[found])
+            numbers = column.astype(NUMBERS[found])
+            return numbers + 0.0 if numbers.dtype == float else numbers
         except OverflowError:
             raise TypeError(f"whole numbers above {LARGEST_INTEGER:,}") from None
     kinds = list(dict.fromkeys(type(value).__name__ for value in column.head(10_000)))

@@ -59,7 +59,7 @@ def check_names(design, correlated):
     """
     taken = {SIGMA: "the residual standard deviation"}
     taken |= {step: f"the dimension of the {step}s" for step in STEPS}
-    dims = {}
+    dims, shared = {}, {}
     for term in design.common:
         what = "the intercept" if term.is_intercept else f"the term {term.name}"
         _take(taken, variable(term.name), what)
@@ -72,12 +72,15 @@ def check_names(design, correlated):
             _take(taken, variable(term.name), what)
             _take(taken, group_sd(term.name), f"the standard deviation of {term.name}")
             if term.levels is not None:
-                dims[expression_dim(term.name)] = what
+                # One expression may vary by several factors.
+                expression = term.name.split("|")[0]
+                shared[expression_dim(term.name), expression] = what
         if correlated and factor.columns > 1:
             whose = f"the correlations of {factor.name}"
             _take(taken, correlation(factor.name), whose)
             _take(dims, pair_dim(factor.name), whose)
-    for name, what in dims.items():
+    shared = [(dim, what) for (dim, _), what in shared.items()]
+    for name, what in [*dims.items(), *shared]:
         _take(taken, name, f"the dimension of {what}")
 
 

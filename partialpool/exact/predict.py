@@ -106,10 +106,13 @@ def expect(fit, rows, unseen, rng, environment):
     terms = evaluate_again(recipe, formula)
     population = _population(posterior, terms, table)
     mean = population.copy()
+    # A predictor may have the name that correlations would have.
+    common = [names.variable(name) for name in _common_terms(terms)]
+    others = posterior.drop_vars(common, errors="ignore")
     groups = terms.group.terms.values() if terms.group else []
     for name in dict.fromkeys(term.factor.name for term in groups):
         mine = [term for term in groups if term.factor.name == name]
-        mean += _group_effects(posterior, recipe, mine, table, unseen, rng)
+        mean += _group_effects(others, recipe, mine, table, unseen, rng)
     return population, mean
 
 
@@ -155,10 +158,14 @@ def _refuse_too_many(posterior, rows):
         )
 
 
+def _common_terms(terms):
+    return terms.common.terms if terms.common else {}
+
+
 def _population(posterior, terms, table):
     shape = posterior[names.SIGMA].shape
     total = np.zeros((*shape, len(table)))
-    for name, term in (terms.common.terms if terms.common else {}).items():
+    for name, term in _common_terms(terms).items():
         if term.kind == "offset":
             total += offset_of(term, table)
             continue

@@ -13,9 +13,9 @@ from partialpool.exact.formula import (
     callee,
     plain_errors,
     predictors,
-    with_functions,
 )
 from partialpool.exact.labels import KINDS, is_category, kind_of
+from partialpool.exact.namespace import with_functions
 from partialpool.exact.table import (
     refuse_infinite,
     refuse_missing,
@@ -24,6 +24,8 @@ from partialpool.exact.table import (
 
 ADVICE = "give a pandas DataFrame with the columns of the formula, but for the outcome"
 NEW = "table of new rows"
+# Whole numbers up to this one are decimals, too.
+LARGEST_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,15 @@ def _as_known(column, known):
         refuse_infinite(column)
         return column
     settled = settle_or_refuse(column)
+    refuse_infinite(settled)
     mine = kind_of(settled)
     if mine != known.kind and {mine, known.kind} != {"whole", "number"}:
         mend = "write the labels as the table of the fit did"
         where = f"the fit had {KINDS[known.kind]}"
         fault = faults.wrong_kind(column.name, KINDS[mine], mend, where=where)
         raise faults.TableError(fault)
+    if mine == "number" and known.kind == "whole":
+        _refuse_rounded(settled)
     if known.levels is None:
         return settled
     levels = set(known.levels)
@@ -136,6 +141,20 @@ def _as_known(column, known):
         return settled
     categories = pd.Categorical(settled, known.levels, ordered=True)
     return pd.Series(categories, settled.index, name=column.name)
+
+
+def _refuse_rounded(column):
+    """Refuse decimals so large that each stands for several whole numbers."""
+    large = column.to_numpy()[np.abs(column.to_numpy()) > LARGEST_EXACT]
+    if len(large):
+        fault = faults.not_kept(
+            column.name,
+            f"{large[0]:.17g}",
+            faults.rows(len(large), len(column)),
+            "and decimals of that size stand for several whole numbers",
+            "keep them as int64, as the table of the fit had them",
+        )
+        raise faults.TableError(fault)
 
 
 def _as_numbers(column):

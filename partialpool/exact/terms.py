@@ -51,7 +51,6 @@ def offset_of(term, table):
 
 def by_row(component, table):
     """Evaluate a component, and refuse what depends on more than its own row."""
-
     levels = _all_levels(table) if component.kind == "categoric" else table[:0]
 
     def work_out(part):
