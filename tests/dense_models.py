@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pytest
 from formulae import design_matrices
 from formulae.environment import Environment
 
@@ -120,6 +121,18 @@ def design_of(formula, rows):
     return read_design(formula, rows, Environment.capture(0))
 
 
+def refusal_of(work, *args, **options):
+    """Return the sentence of an error, which must be ours and come from no library."""
+    with pytest.raises(ValueError) as caught:
+        work(*args, **options)
+    error, said = caught.value, str(caught.value)
+    assert error.__cause__ is None
+    assert error.__context__ is None or error.__suppress_context__
+    assert said.endswith("."), said
+    assert "\n" not in said
+    return said
+
+
 GROUPS = "y ~ x + (1|g)"
 
 
@@ -130,6 +143,12 @@ def fit(formula=GROUPS, rows=None, priors=None, draws=400, *, seed=1, **options)
 
 def posterior_of(*args, **options):
     return fit(*args, **options)["posterior"].to_dataset()
+
+
+def means_of(found, rows, **options):
+    """Expect each row of a table: shape (rows,)."""
+    predicted = pool.predict(found, rows, seed=1, **options)
+    return predicted["mean"].mean(["chain", "draw"]).to_numpy()
 
 
 def half(size):

@@ -38,12 +38,12 @@ def refusal(formula, rows=None):
             "y ~ unheard(x)",
             "The formula uses unheard, which is not known: define or import it",
         ),
-        ("y ~ np.unheard(x)", "The formula cannot be worked out: module 'numpy' has"),
+        ("y ~ np.unheard(x)", "The formula 'y ~ np.unheard(x)' cannot be worked out: modu"),
         (
             "y ~ scale(unheard(x))",
             "The formula uses unheard, which is not known: define or import it",
         ),
-        ("y ~ np.sqrt(sex)", "The formula cannot be worked out: "),
+        ("y ~ np.sqrt(sex)", "The formula 'y ~ np.sqrt(sex)' cannot be worked out: "),
         (
             "y ~ C(x > 3, Unheard)",
             "Column 'Unheard' is not in the table, which has 'y', 'x', ",

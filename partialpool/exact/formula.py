@@ -143,10 +143,11 @@ def parse(formula, environment=None):
                 "Bambi for this model."
             )
     _refuse_two_of_a_name(description)
+    _refuse_offset_in_terms(description)
     outcome, weight = _response(description)
     parsed = Formula(formula, outcome, weight, environment or Environment([]))
     _refuse_unknown_functions(description, parsed.environment)
-    _refuse_outcome_as_predictor(description, outcome)
+    _refuse_outcome_as_predictor(description, outcome, weight)
     return parsed
 
 
@@ -235,9 +236,9 @@ def _refuse_power(tree, formula):
             f"The formula '{formula}' has a power of one column, which here would be "
             "the column itself: put arithmetic in I(), as in I(x**2)."
         )
-    if not isinstance(power, int) or power < 1:
+    if not isinstance(power, int) or power < 2:
         raise FormulaError(
-            f"The formula '{formula}' has a power that is no whole number above 0: "
+            f"The formula '{formula}' has a power that is no whole number above 1: "
             "(a + b)**2 stands for a + b + a:b, and arithmetic goes in I(), as in "
             "I(x**2)."
         )
@@ -275,11 +276,26 @@ def _refuse_two_of_a_name(description):
             )
 
 
-def _refuse_outcome_as_predictor(description, outcome):
+def _refuse_offset_in_terms(description):
     for term in _terms(description):
-        if outcome in term.var_names:
+        parts = getattr(term, "expr", term)
+        for part in getattr(parts, "components", []):
+            if callee(part) == "offset" and (
+                parts is not term or len(parts.components) > 1
+            ):
+                raise FormulaError(
+                    f"{part.name} stands inside {term.name}: an offset has no "
+                    "coefficient and no groups; add it to the formula by itself."
+                )
+
+
+def _refuse_outcome_as_predictor(description, outcome, weight):
+    where = {term.name: term.var_names for term in _terms(description)}
+    where |= {f"weighted({outcome}, {weight})": {weight}}
+    for name, columns in where.items():
+        if outcome in columns:
             raise FormulaError(
-                f"{outcome} is the outcome and stands in {term.name} as well: a column "
+                f"{outcome} is the outcome and stands in {name} as well: a column "
                 "cannot explain itself; name another column for one of the roles."
             )
 
@@ -400,7 +416,7 @@ def _quiet():
 
 
 @contextmanager
-def plain_errors():
+def plain_errors(what="The formula"):
     """Turn what goes wrong while a formula is worked out into one sentence."""
     try:
         with _quiet(), np.errstate(all="ignore"):
@@ -408,12 +424,12 @@ def plain_errors():
     except FormulaError:
         raise
     except KeyError as error:
-        raise FormulaError(f"The formula uses {error}, which is not known.") from None
+        raise FormulaError(f"{what} uses {error}, which is not known.") from None
     except Exception as error:
         said = _in_one_line(error)
-        raise FormulaError(f"The formula cannot be worked out: {said}.") from None
+        raise FormulaError(f"{what} cannot be worked out: {said}.") from None
 
 
 def _in_one_line(error):
     """What a library says, to stand inside a sentence."""
-    return " ".join(str(error).split()).rstrip(".")
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

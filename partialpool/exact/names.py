@@ -73,13 +73,19 @@ def check_names(design, correlated):
             _take(taken, group_sd(term.name), f"the standard deviation of {term.name}")
             if term.levels is not None:
                 # One expression may vary by several factors.
-                expression = term.name.split("|")[0]
-                shared[expression_dim(term.name), expression] = what
+                key = expression_dim(term.name), term.name.split("|")[0]
+                first = shared.setdefault(key, term)
+                if first.levels != term.levels:
+                    raise TableError(
+                        f"{term.name} and {first.name} have different columns, both "
+                        f"called {key[0]} in the posterior: write 0 + in both or in "
+                        "neither, or give one of them a copy of the column."
+                    )
         if correlated and factor.columns > 1:
             whose = f"the correlations of {factor.name}"
             _take(taken, correlation(factor.name), whose)
             _take(dims, pair_dim(factor.name), whose)
-    shared = [(dim, what) for (dim, _), what in shared.items()]
+    shared = [(dim, f"the group term {t.name}") for (dim, _), t in shared.items()]
     for name, what in [*dims.items(), *shared]:
         _take(taken, name, f"the dimension of {what}")
 

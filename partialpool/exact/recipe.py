@@ -138,7 +138,7 @@ def _as_known(column, known):
             f"has not seen; it knows {', '.join(map(str, known.levels[:20]))}."
         )
     if known.moments is not None:
-        return settled
+        return _out_of_categories(settled)
     categories = pd.Categorical(settled, known.levels, ordered=True)
     return pd.Series(categories, settled.index, name=column.name)
 
@@ -157,10 +157,14 @@ def _refuse_rounded(column):
         raise faults.TableError(fault)
 
 
-def _as_numbers(column):
-    settled = column
+def _out_of_categories(column):
     if isinstance(column.dtype, pd.CategoricalDtype):
-        settled = column.astype(column.cat.categories.dtype)
+        return column.astype(column.cat.categories.dtype)
+    return column
+
+
+def _as_numbers(column):
+    settled = _out_of_categories(column)
     if not pd.api.types.is_numeric_dtype(settled):
         wrong = np.array([not _is_number(value) for value in settled])
         if wrong.any():
@@ -220,7 +224,7 @@ def make_recipe(formula, rows):
             if name in encoded and name not in rows.varying:
                 levels = rows.codes([name])[1][name].tolist()
             columns[name] = Column(kind, levels, False, rows.moments(name))
-    with plain_errors():
+    with plain_errors(f"The formula '{formula.text}'"):
         states = transforms.learn(description, rows, formula.environment)
     recipe = Recipe(formula.text, columns, states)
     values = _values(evaluate(recipe, formula))
@@ -250,7 +254,7 @@ def evaluate(recipe, formula):
     # The response is found by ourselves; formulae would ask for its functions.
     description.response = None
     # Two values of a number may be none for a logarithm.
-    with plain_errors():
+    with plain_errors(f"The formula '{formula.text}'"):
         table = _small_table(recipe)
         built = DesignMatrices(description, table, with_functions(formula.environment))
     _refuse_made_categories(description, recipe)
