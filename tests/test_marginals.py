@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from dense_models import dense_model, design_of, table
-from partialpool import marginals
+from partialpool import elimination
 from partialpool.grams import gram
 from partialpool.marginals import Marginal
 from partialpool.priors import Prior, choose_priors
@@ -146,8 +146,8 @@ def test_products_kept_in_any_way_give_the_same_density(monkeypatch, formula, lk
     rows = table(60)
     _, marginal = marginal_of(formula, rows, lkj)
     for name, value in WAYS[way].items():
-        assert hasattr(marginals, name)
-        monkeypatch.setattr(marginals, name, value)
+        assert hasattr(elimination, name)
+        monkeypatch.setattr(elimination, name, value)
     _, other = marginal_of(formula, rows, lkj)
     theta = points(marginal)
     np.testing.assert_allclose(

@@ -1,0 +1,522 @@
+"""What remains of a model's columns once its largest factor has been eliminated."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+from scipy import sparse
+
+# Up to so many columns a sparse factorisation is not tried.
+SMALL = 300
+# Numbers that the dense form may have (800 MB), and numbers that may be other than 0
+# for a sparse factorisation to be tried.
+LARGEST_DENSE, LARGEST_SPARSE = 100_000_000, 20_000_000
+# What a multiplication costs within a sparse factorisation, a dense one being 1.
+SPARSE_COST = 20
+# A larger share of numbers other than 0 is taken for dense.
+SPARSE_SHARE = 0.15
+
+
+@dataclass
+class Stage:
+    """A factor eliminated after the largest: its groups touch none of each other.
+
+    Attributes
+    ----------
+    columns : numpy.ndarray
+        Its columns in the Gram matrix; shape (groups, effects).
+    parents : dict
+        Of each later stage that it has products with, the number: the group that
+        each of its groups belongs to.
+    within, cross : slice
+        Where its products with itself, and with the columns that are never
+        eliminated, lie among the numbers that remain.
+    links : dict
+        Where its products with each later stage lie.
+    """
+
+    columns: np.ndarray
+    parents: dict
+    within: slice
+    cross: slice
+    links: dict
+
+
+class DenseRemainder:
+    """Factors eliminated one after the other, then a dense Cholesky factor.
+
+    Parameters
+    ----------
+    columns : int
+        Columns of the Gram matrix, the outcome included.
+    stages : list of (numpy.ndarray, dict)
+        Columns and parents of each stage.
+    """
+
+    is_sparse = False
+
+    def __init__(self, columns, stages=()):
+        gone = [c.ravel() for c, _ in stages]
+        self.core = np.setdiff1d(np.arange(columns), np.concatenate([[-1], *gone]))
+        self.side, self.columns = len(self.core), columns - 1
+        self._lower = np.tril_indices(self.side)
+        self._stage_of = np.full(columns, len(stages))
+        self._local = np.zeros(columns, dtype=np.int64)
+        self._local[self.core] = np.arange(self.side)
+        self.size = len(self._lower[0])
+        self.stages = [self._place(s, *stage, stages) for s, stage in enumerate(stages)]
+
+    def _place(self, number, columns, parents, stages):
+        self._stage_of[columns] = number
+        self._local[columns.ravel()] = np.arange(columns.size)
+        effects = columns.shape[1]
+        within = self._take(columns.size * effects)
+        cross = self._take(columns.size * self.side)
+        links = {t: self._take(columns.size * stages[t][0].shape[1]) for t in parents}
+        return Stage(columns, parents, within, cross, links)
+
+    def _take(self, count):
+        self.size += count
+        return slice(self.size - count, self.size)
+
+    @property
+    def work(self):
+        """Multiplications of one factorisation."""
+        crosses = [stage.columns.size * self.side**2 / 2 for stage in self.stages]
+        return self.side**3 / 6 + sum(crosses)
+
+    def positions(self, i, j):
+        """Where the products of columns i and j lie; i does not come before j."""
+        swap = self._stage_of[i] > self._stage_of[j]
+        i, j = np.where(swap, j, i), np.where(swap, i, j)
+        first, second = self._stage_of[i], self._stage_of[j]
+        i, j = self._local[i], self._local[j]
+        i, j = np.where(first == second, np.maximum(i, j), i), np.where(
+            first == second, np.minimum(i, j), j
+        )
+        core = len(self.stages)
+        at = i * (i + 1) // 2 + j
+        for s, stage in enumerate(self.stages):
+            effects = stage.columns.shape[1]
+            mine = first == s
+            same, crossed = mine & (second == s), mine & (second == core)
+            at[same] = stage.within.start + i[same] * effects + j[same] % effects
+            at[crossed] = stage.cross.start + j[crossed] * stage.columns.size + i[crossed]
+            for t, link in stage.links.items():
+                to = mine & (second == t)
+                width = self.stages[t].columns.shape[1]
+                at[to] = link.start + i[to] * width + j[to] % width
+        return at
+
+    def factorise(self, numbers):
+        """Factorise some matrices; `numbers` (m, size) are used up.
+
+        Returns
+        -------
+        list of DenseFactor
+            One for each matrix... shared arrays.
+        """
+        matrix = np.zeros((len(numbers), self.side, self.side))
+        triangle = slice(0, len(self._lower[0]))
+        eliminated = []
+        log_det = np.zeros(len(numbers))
+        for s in range(len(self.stages)):
+            gone = self._eliminate(s, numbers)
+            log_det += gone.log_det
+            half = gone.cross.reshape(len(numbers), self.side, -1)
+            matrix -= half @ half.transpose(0, 2, 1)
+            eliminated.append(gone)
+        if eliminated:
+            matrix[:, *self._lower] += numbers[:, triangle]
+        else:
+            matrix[:, *self._lower] = numbers[:, triangle]
+        return DenseFactor(self, np.linalg.cholesky(matrix), eliminated, log_det)
+
+    def _eliminate(self, s, numbers):
+        stage, m = self.stages[s], len(numbers)
+        groups, effects = stage.columns.shape
+        lower = np.linalg.cholesky(
+            numbers[:, stage.within].reshape(m, groups, effects, effects)
+        )
+        log_det = 2 * np.log(np.diagonal(lower, axis1=2, axis2=3)).sum((1, 2))
+        inverse = np.linalg.inv(lower)
+        cross = numbers[:, stage.cross].reshape(m, self.side, groups, effects)
+        if effects == 1:
+            cross = cross * inverse[:, None, :, :, 0]
+        else:
+            cross = np.einsum("msgf,mgef->msge", cross, inverse)
+        links = {
+            t: inverse @ numbers[:, at].reshape(m, groups, effects, -1)
+            for t, at in stage.links.items()
+        }
+        for t, link in links.items():
+            self._pass_on(stage, t, cross, links, numbers)
+        return Eliminated(inverse, cross, links, log_det)
+
+    def _pass_on(self, stage, t, cross, links, numbers):
+        """Take from a later stage what an earlier one takes of it."""
+        later, m = self.stages[t], len(numbers)
+        groups, effects = later.columns.shape
+        member = sparse.csr_array(
+            (np.ones(len(stage.columns)), (stage.parents[t], np.arange(len(stage.columns)))),
+            shape=(groups, len(stage.columns)),
+        )
+
+        def take(at, product):
+            # From (m, groups of the earlier stage, numbers) to its parents.
+            width = product.shape[2]
+            flat = product.transpose(1, 0, 2).reshape(product.shape[1], -1)
+            total = (member @ flat).reshape(groups, m, width).transpose(1, 0, 2)
+            numbers[:, at] -= total.reshape(m, -1)
+
+        link = links[t]
+        take(later.within, (link.swapaxes(-1, -2) @ link).reshape(m, -1, effects**2))
+        crossed = np.einsum("msge,mgef->mgsf", cross, link, optimize=True)
+        total = crossed.transpose(1, 0, 2, 3).reshape(len(stage.columns), -1)
+        total = (member @ total).reshape(groups, m, self.side, effects)
+        numbers[:, later.cross] -= total.transpose(1, 2, 0, 3).reshape(m, -1)
+        for u, at in later.links.items():
+            take(at, (link.swapaxes(-1, -2) @ links[u]).reshape(m, len(stage.columns), -1))
+
+
+@dataclass
+class Eliminated:
+    """What one stage leaves behind, to find its effects again.
+
+    Attributes
+    ----------
+    inverse : numpy.ndarray
+        Of the Cholesky factor of each group; shape (m, groups, effects, effects).
+    cross : numpy.ndarray
+        That times its products with what is never eliminated; shape
+        (m, side, groups, effects).
+    links : dict
+        That times its products with the parents in later stages; each of shape
+        (m, groups, effects, effects of the parent).
+    log_det : numpy.ndarray
+    """
+
+    inverse: np.ndarray
+    cross: np.ndarray
+    links: dict
+    log_det: np.ndarray
+
+
+class DenseFactor:
+    """Cholesky factors of some matrices, the outcome their last column."""
+
+    def __init__(self, remainder, lower, eliminated, log_det):
+        self.remainder, self.lower, self.eliminated = remainder, lower, eliminated
+        diagonal = np.diagonal(lower, axis1=1, axis2=2)
+        self.log_det = log_det + 2 * np.log(diagonal[:, :-1]).sum(1)
+        self.residual = diagonal[:, -1] ** 2
+
+    def draw(self, which, noise):
+        """Solve for the columns, `noise` (n, columns) added to the standardised ones.
+
+        Parameters
+        ----------
+        which : numpy.ndarray
+            Matrix of each draw; copies stand next to each other.
+        noise : numpy.ndarray
+        """
+        remainder = self.remainder
+        drawn = np.empty_like(noise)
+        core = remainder.core[:-1]
+        ends = np.flatnonzero(np.r_[np.diff(which), 1]) + 1
+        starts = np.r_[0, ends[:-1]]
+        for start, end in zip(starts, ends, strict=True):
+            lower, rows = self.lower[which[start]], slice(start, end)
+            right = lower[-1, :-1] + noise[rows][:, core]
+            # LAPACK reads by columns, so that a lower factor looks like an upper one.
+            if len(core):
+                right, _ = scipy.linalg.lapack.dtrtrs(lower[:-1, :-1].T, right.T)
+                right = right.T
+            drawn[rows, core] = right
+        for s in reversed(range(len(self.eliminated))):
+            self._draw_stage(s, which, noise, drawn)
+        return drawn
+
+    def _draw_stage(self, s, which, noise, drawn):
+        stage, gone = self.remainder.stages[s], self.eliminated[s]
+        columns = stage.columns
+        for k in np.unique(which):
+            rows = which == k
+            cross = gone.cross[k].reshape(self.remainder.side, -1)
+            known = drawn[rows][:, self.remainder.core[:-1]]
+            right = cross[-1] - known @ cross[:-1]
+            right = right.reshape(-1, *columns.shape) + noise[rows][:, columns]
+            for t, link in gone.links.items():
+                parent = self.remainder.stages[t].columns[stage.parents[t]]
+                right -= np.einsum("gef,ngf->nge", link[k], drawn[rows][:, parent])
+            effects = np.einsum("gef,nge->ngf", gone.inverse[k], right)
+            drawn[np.ix_(rows, columns.ravel())] = effects.reshape(len(effects), -1)
+
+
+class SparseRemainder:
+    """One sparse factorisation, in an order that keeps it sparse.
+
+    Parameters
+    ----------
+    columns : int
+        Columns of the Gram matrix, the outcome included.
+    pattern : scipy.sparse.csr_array
+        Which products are not 0; shape (columns, columns).
+    """
+
+    is_sparse = True
+
+    def __init__(self, columns, pattern):
+        self.columns = columns - 1
+        lower = sparse.tril(pattern[:-1, :-1] + sparse.eye_array(columns - 1)).tocoo()
+        self._keys = np.sort(lower.row.astype(np.int64) * columns + lower.col)
+        self.size = len(self._keys) + columns
+        self._order(np.arange(columns - 1))
+        self._analyse()
+
+    def _order(self, order):
+        """Lay the columns out so that a factorisation can take them as they come."""
+        self._new = order
+        i, j = np.divmod(self._keys, self.columns + 1)
+        at, off = np.arange(len(i)), i != j
+        rows, columns = np.r_[order[i], order[j[off]]], np.r_[order[j], order[i[off]]]
+        places = np.r_[at, at[off]]
+        sort = np.lexsort((rows, columns))
+        self._source, self._rows = places[sort], rows[sort].astype(np.int32)
+        counts = np.bincount(columns, minlength=self.columns)
+        self._starts = np.r_[0, np.cumsum(counts)].astype(np.int32)
+
+    def _analyse(self):
+        """Choose the order, from a positive definite matrix of the same pattern."""
+        numbers = np.ones(self.size)
+        i, j = np.divmod(self._keys, self.columns + 1)
+        numbers[: len(i)][i == j] = 2.0 * self.columns
+        solved = self._factorise(numbers, "MMD_AT_PLUS_A")
+        counts = np.diff(solved.L.indptr).astype(float)
+        self.work = SPARSE_COST * ((counts**2).sum() / 2 + 10 * counts.sum())
+        self._order(solved.perm_c)
+
+    def _factorise(self, numbers, order="NATURAL"):
+        shape = (self.columns, self.columns)
+        data = numbers[self._source]
+        matrix = sparse.csc_array((data, self._rows, self._starts), shape=shape)
+        # Positive definite, so that the diagonal serves as pivots as it stands.
+        return sparse.linalg.splu(
+            matrix,
+            permc_spec=order,
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+
+    def positions(self, i, j):
+        """Where the products of columns i and j lie; i does not come before j."""
+        i, j = np.broadcast_arrays(i, j)
+        at = np.searchsorted(self._keys, i.astype(np.int64) * (self.columns + 1) + j)
+        return np.where(i == self.columns, len(self._keys) + j, at)
+
+    def factorise(self, numbers):
+        """Factorise some matrices: (m, size)."""
+        try:
+            factors = [self._factorise(row) for row in numbers]
+        except RuntimeError as error:  # singular
+            raise np.linalg.LinAlgError(str(error)) from None
+        right = numbers[:, len(self._keys) :]
+        return SparseFactor(factors, right, self._new)
+
+
+class SparseFactor:
+    """Sparse factors of some matrices: L D L' with D on the diagonal of U."""
+
+    def __init__(self, factors, right, new):
+        self.factors, self.right, self.new = factors, right, new
+        pivots = np.stack([factor.U.diagonal() for factor in factors])
+        kept = all((factor.perm_r == factor.perm_c).all() for factor in factors)
+        if not kept or not (pivots > 0).all():
+            raise np.linalg.LinAlgError("A matrix is not positive definite.")
+        self.pivots = pivots
+        self.log_det = np.log(pivots).sum(1)
+        self.mean = np.stack(
+            [f.solve(b[new.argsort()]) for f, b in zip(factors, right[:, :-1], strict=True)]
+        )[:, new]
+        self.residual = right[:, -1] - (self.mean * right[:, :-1]).sum(1)
+
+    def draw(self, which, noise):
+        """Draw the columns, `noise` (n, columns) being standard."""
+        drawn = np.empty_like(noise)
+        for k in np.unique(which):
+            rows = which == k
+            factor = self.factors[k]
+            right = np.sqrt(self.pivots[k])[:, None] * noise[rows].T
+            solved = sparse.linalg.spsolve_triangular(
+                factor.U.tocsr(), right, lower=False
+            )
+            drawn[rows] = self.mean[k] + solved[factor.perm_c][self.new].T
+        return drawn
+
+
+def plan(gram, factors):
+    """Choose how to hold what remains after the largest factor.
+
+    Parameters
+    ----------
+    gram : partialpool.grams.Gram
+    factors : list of (int, int)
+        Groups and effects of each grouping factor.
+
+    Returns
+    -------
+    DenseRemainder or SparseRemainder
+
+    Raises
+    ------
+    ValueError
+        If memory can hold neither.
+    """
+    columns = gram.dense.shape[0]
+    stages = find_stages(gram, factors)
+    gone = sum(place.size for place, _ in stages)
+    side = columns - gone
+    small = side * (side + gone) < LARGEST_DENSE
+    if small and side <= SMALL:
+        return DenseRemainder(columns, stages)
+    pattern = _pattern(gram)
+    other = None
+    if pattern.nnz < min(LARGEST_SPARSE, SPARSE_SHARE * columns**2):
+        other = SparseRemainder(columns, pattern)
+    if not small and other is None:
+        raise ValueError(
+            f"{columns - 1:,} coefficients and effects remain after the largest "
+            "grouping factor, and most have to do with each other: that is more than "
+            "memory can hold in closed form: use Bambi for this model."
+        )
+    if small:
+        dense = DenseRemainder(columns, stages)
+        if other is None or dense.work < other.work:
+            return dense
+    return other
+
+
+def _pattern(gram):
+    """Which products of remaining columns are not 0, once the largest is gone."""
+    found = sparse.csr_array(gram.dense != 0, dtype=float)
+    if gram.largest is not None:
+        support = _by_group(gram.cross, gram.within.shape[:2])
+        found = found + support @ support.T
+    return found
+
+
+def _by_group(cross, shape):
+    """Which columns have a product with each group: (columns, groups)."""
+    groups, effects = shape
+    if not sparse.issparse(cross):
+        cross = cross.reshape(len(cross), -1)
+    member = np.repeat(np.arange(groups), effects)
+    member = sparse.csr_array(
+        (np.ones(len(member)), (np.arange(len(member)), member)),
+        shape=(len(member), groups),
+    )
+    return _found(sparse.csr_array(cross != 0, dtype=float) @ member)
+
+
+def _found(matrix):
+    matrix = sparse.csr_array(matrix)
+    matrix.eliminate_zeros()
+    matrix.data = np.ones(matrix.nnz)
+    return matrix
+
+
+def find_stages(gram, factors):
+    """Find factors that can be eliminated after the largest, group by group.
+
+    Parameters
+    ----------
+    gram : partialpool.grams.Gram
+    factors : list of (int, int)
+
+    Returns
+    -------
+    list of (numpy.ndarray, dict)
+        Columns (groups, effects) of each such factor, and of each later one by
+        its place in the list: the group that each group belongs to.
+
+    Notes
+    -----
+    Each group that has been eliminated ties together all groups that it has a
+    product with. So a factor can follow while no earlier group has to do with
+    two of its own: the earlier ones are nested in it.
+    """
+    if gram.largest is None:
+        return []
+    kept = [i for i in range(len(factors)) if i != gram.largest]
+    columns = {
+        i: np.arange(gram.slices[i].start, gram.slices[i].stop).reshape(factors[i])
+        for i in kept
+    }
+    touches = _touches_largest(gram, factors, columns)
+    if not any(_nested(touch) for touch in touches.values()):
+        return []
+    touches |= _touches_others(gram, factors, columns, touches)
+    order, earlier = [], [gram.largest]
+    while True:
+        free = [
+            i
+            for i in kept
+            if i not in order
+            and all(_nested(touches[e, i]) for e in earlier)
+        ]
+        if not free:
+            break
+        # The finer of two comes first: the other can follow.
+        best = max(free, key=lambda i: factors[i])
+        for i in kept:
+            for j in kept:
+                if best not in (i, j) and i != j:
+                    fill = touches[best, i].T @ touches[best, j]
+                    touches[i, j] = _found(touches[i, j] + fill)
+        order.append(best)
+        earlier.append(best)
+    return [
+        (
+            columns[i],
+            {
+                t: _parents(touches[i, order[t]])
+                for t in range(s + 1, len(order))
+                if touches[i, order[t]].nnz
+            },
+        )
+        for s, i in enumerate(order)
+    ]
+
+
+def _touches_largest(gram, factors, columns):
+    """Which groups of the largest factor have to do with which of each other."""
+    support = _by_group(gram.cross, gram.within.shape[:2])
+    return {
+        (gram.largest, i): _by_group(support[place.ravel()].T, factors[i])
+        for i, place in columns.items()
+    }
+
+
+def _touches_others(gram, factors, columns, touches):
+    """Which groups of two other factors have to do with each other, largest gone."""
+    found = {}
+    for i in columns:
+        for j in columns:
+            if i != j:
+                direct = gram.dense[columns[i].ravel()][:, columns[j].ravel()]
+                direct = _by_group(_by_group(direct, factors[j]).T, factors[i]).T
+                fill = touches[gram.largest, i].T @ touches[gram.largest, j]
+                found[i, j] = _found(direct + fill)
+    return found
+
+
+def _nested(touch):
+    return touch.sum(1).max() <= 1
+
+
+def _parents(touch):
+    touch = touch.tocsr()
+    parents = np.zeros(touch.shape[0], dtype=np.int64)
+    group, parent = touch.nonzero()
+    parents[group] = parent
+    return parents
