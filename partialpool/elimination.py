@@ -14,6 +14,8 @@ CHUNK = 4_000_000
 NODES, WIDTH = 14, 1.0
 LARGEST_TABLES = 50_000_000
 ROUNDING = 1e-13
+# What a multiplication costs with a sparse matrix, a dense one being 1.
+SPARSE_COST = 4
 # Fewer distinct groups than this are summed as fast as they are interpolated.
 FEW = 200
 
@@ -43,9 +45,20 @@ class LargestFactor:
         self.gram, self.remainder = gram, remainder
         self.groups, self.effects = gram.within.shape[:2]
         self._upper = np.triu_indices(self.effects)
+        cross = self._flat_cross()
+        # Transposed, so that a sparse one is multiplied row by row.
+        self._cross, self._right = cross[:-1].T, _row(cross, -1)
         self._share()
         self._pairs = self._pair_products() if self.effects else None
         self._tables = Tables(self._unique[:, 0, 0]) if self._worth_tables() else None
+
+    def _flat_cross(self):
+        cross = self.gram.cross
+        if sparse.issparse(cross):
+            return cross
+        flat = cross.reshape(len(cross), -1)
+        few = np.count_nonzero(flat) < SPARSE * flat.size
+        return sparse.csr_array(flat) if few else flat
 
     def _share(self):
         flat = self.gram.within[:, *self._upper]
@@ -60,14 +73,18 @@ class LargestFactor:
 
     def _worth_tables(self):
         one = self.effects == 1 and len(self._unique) >= FEW
-        return one and self.work > 2 * NODES * self.remainder.size
+        return one and self._work_without > 2 * NODES * self.remainder.size
+
+    @property
+    def _work_without(self):
+        if self._pairs is None:
+            return self.groups * self.effects * self.gram.dense.shape[0] ** 2
+        return self._pairs.size * (SPARSE_COST if sparse.issparse(self._pairs) else 1)
 
     @property
     def work(self):
-        """Multiplications of one elimination, without interpolation."""
-        if self._pairs is None:
-            return self.groups * self.effects * self.gram.dense.shape[0] ** 2
-        return self._pairs.size
+        """Multiplications of one elimination."""
+        return NODES * self.remainder.size if self.uses_tables else self._work_without
 
     def _pair_products(self):
         # One row for each number of the inverses, one column for each product.
@@ -137,8 +154,9 @@ class LargestFactor:
         i, j = np.tril_indices(self.gram.dense.shape[0])
         cross, side = self.gram.cross, self.gram.dense.shape[0]
         if sparse.issparse(cross):
-            left = cross @ sparse.block_diag(list(inverse), format="csr")
-            product = (left @ cross.T).toarray()
+            place = np.arange(self.groups + 1)
+            blocks = sparse.bsr_array((inverse, place[:-1], place))
+            product = (cross @ blocks @ cross.T).toarray()
         else:
             weighted = np.einsum("sge,gef->sgf", cross, inverse)
             product = weighted.reshape(side, -1) @ cross.reshape(side, -1).T
@@ -148,12 +166,9 @@ class LargestFactor:
 
     def draw(self, precision, rest, sigma, rng):
         """Draw the factor's effects given all others, `rest`: (m, groups, effects)."""
-        cross = self.gram.cross
-        if not sparse.issparse(cross):
-            cross = cross.reshape(len(cross), -1)
-        mean = (_row(cross, -1) - _times(rest, cross[:-1])).reshape(
-            -1, self.groups, self.effects
-        )
+        is_sparse = sparse.issparse(self._cross)
+        known = (self._cross @ rest.T).T if is_sparse else rest @ self._cross.T
+        mean = (self._right - known).reshape(-1, self.groups, self.effects)
         noise = rng.standard_normal(mean.shape) * sigma[:, None, None]
         if self.effects == 1:
             total = self.gram.within[:, :, 0] + precision
@@ -165,10 +180,6 @@ class LargestFactor:
 
 def _row(matrix, i):
     return matrix[[i]].toarray().ravel() if sparse.issparse(matrix) else matrix[i]
-
-
-def _times(left, right):
-    return (right.T @ left.T).T if sparse.issparse(right) else left @ right
 
 
 class Support:

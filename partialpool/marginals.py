@@ -163,7 +163,7 @@ class Marginal:
 
     @property
     def _numbers_of_one(self):
-        return max(self._remainder.size, getattr(self._remainder, "side", 1) ** 2)
+        return max(self._remainder.size // 2, self._remainder.side**2)
 
     def _log_density(self, theta):
         density = self._log_prior(theta)

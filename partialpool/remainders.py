@@ -59,11 +59,14 @@ class DenseRemainder:
         gone = [c.ravel() for c, _ in stages]
         self.core = np.setdiff1d(np.arange(columns), np.concatenate([[-1], *gone]))
         self.side, self.columns = len(self.core), columns - 1
-        self._lower = np.tril_indices(self.side)
+        # Where each number of the matrix lies, in its lower triangle.
+        i, j = np.indices((self.side, self.side))
+        self._square = (np.maximum(i, j) * (np.maximum(i, j) + 1)) // 2
+        self._square += np.minimum(i, j)
         self._stage_of = np.full(columns, len(stages))
         self._local = np.zeros(columns, dtype=np.int64)
         self._local[self.core] = np.arange(self.side)
-        self.size = len(self._lower[0])
+        self.size = self.side * (self.side + 1) // 2
         self.stages = [self._place(s, *stage, stages) for s, stage in enumerate(stages)]
 
     def _place(self, number, columns, parents, stages):
@@ -116,30 +119,19 @@ class DenseRemainder:
         list of DenseFactor
             One for each matrix... shared arrays.
         """
-        matrix = np.zeros((len(numbers), self.side, self.side))
-        triangle = slice(0, len(self._lower[0]))
-        eliminated = []
-        log_det = np.zeros(len(numbers))
-        for s in range(len(self.stages)):
-            gone = self._eliminate(s, numbers)
-            log_det += gone.log_det
+        eliminated = [self._eliminate(s, numbers) for s in range(len(self.stages))]
+        matrix = np.take(numbers, self._square, axis=1)
+        for gone in eliminated:
             half = gone.cross.reshape(len(numbers), self.side, -1)
             matrix -= half @ half.transpose(0, 2, 1)
-            eliminated.append(gone)
-        if eliminated:
-            matrix[:, *self._lower] += numbers[:, triangle]
-        else:
-            matrix[:, *self._lower] = numbers[:, triangle]
+        log_det = sum(gone.log_det for gone in eliminated)
         return DenseFactor(self, np.linalg.cholesky(matrix), eliminated, log_det)
 
     def _eliminate(self, s, numbers):
         stage, m = self.stages[s], len(numbers)
         groups, effects = stage.columns.shape
-        lower = np.linalg.cholesky(
-            numbers[:, stage.within].reshape(m, groups, effects, effects)
-        )
-        log_det = 2 * np.log(np.diagonal(lower, axis1=2, axis2=3)).sum((1, 2))
-        inverse = np.linalg.inv(lower)
+        within = numbers[:, stage.within].reshape(m, groups, effects, effects)
+        inverse, log_det = _invert_roots(within)
         cross = numbers[:, stage.cross].reshape(m, self.side, groups, effects)
         if effects == 1:
             cross = cross * inverse[:, None, :, :, 0]
@@ -267,7 +259,8 @@ class SparseRemainder:
     is_sparse = True
 
     def __init__(self, columns, pattern):
-        self.columns = columns - 1
+        # No dense matrix is made.
+        self.columns, self.side = columns - 1, 0
         lower = sparse.tril(pattern[:-1, :-1] + sparse.eye_array(columns - 1)).tocoo()
         self._keys = np.sort(lower.row.astype(np.int64) * columns + lower.col)
         self.size = len(self._keys) + columns
@@ -352,6 +345,17 @@ class SparseFactor:
             )
             drawn[rows] = self.mean[k] + solved[factor.perm_c][self.new].T
         return drawn
+
+
+def _invert_roots(matrices):
+    """Inverses of the Cholesky factors of small matrices, and their determinants."""
+    if matrices.shape[2] == 1:
+        if not (matrices > 0).all():
+            raise np.linalg.LinAlgError("A matrix is not positive definite.")
+        return 1 / np.sqrt(matrices), np.log(matrices).sum((1, 2, 3))
+    lower = np.linalg.cholesky(matrices)
+    diagonal = np.diagonal(lower, axis1=2, axis2=3)
+    return np.linalg.inv(lower), 2 * np.log(diagonal).sum((1, 2))
 
 
 def plan(gram, factors):

@@ -125,7 +125,7 @@ def test_an_outcome_far_from_zero_loses_no_digits():
     np.testing.assert_allclose(far.dense[-1], near.dense[-1], atol=1e-6)
 
 
-def test_two_factors_too_large_for_each_other_are_refused(monkeypatch):
+def test_tables_of_the_pairs_that_occur_are_those_in_full(monkeypatch):
     monkeypatch.setattr(grams, "LARGEST_TABLE", 20)
     design = design_of("y ~ (1|g) + (1|h)", table())
     with pytest.raises(ValueError, match=r"h \(3 effects\) crossed with g \(6\)"):
