@@ -1,5 +1,7 @@
 """The largest grouping factor of a Gaussian model, eliminated by a Schur complement."""
 
+import itertools
+
 import numpy as np
 from scipy import sparse
 
@@ -18,10 +20,12 @@ ROUNDING = 1e-13
 SPARSE_COST = 4
 # Fewer distinct groups than this are summed as fast as they are interpolated.
 FEW = 200
+# How many times the work interpolation must save.
+WORTH = 2
 
 
 class LargestFactor:
-    """What eliminating the largest factor takes from the numbers that remain.
+    r"""What eliminating the largest factor takes from the numbers that remain.
 
     Parameters
     ----------
@@ -33,10 +37,10 @@ class LargestFactor:
     Notes
     -----
     Eliminating groups with products :math:`C_g` and precisions :math:`N_g + P`
-    takes :math:`\\sum_g C_g (N_g + P)^{-1} C_g'`, which is linear in the
+    takes :math:`\sum_g C_g (N_g + P)^{-1} C_g'`, which is linear in the
     inverses. Groups of the same :math:`N_g` share theirs. With one effect a
-    group the sum is a function of the one number :math:`\\log P`, whose poles
-    lie :math:`\\pi` from the real line whatever the data: a polynomial in
+    group the sum is a function of the one number :math:`\log P`, whose poles
+    lie :math:`\pi` from the real line whatever the data: a polynomial in
     Chebyshev's nodes has it to rounding (Trefethen 2013, *Approximation Theory
     and Approximation Practice*, theorem 8.2).
     """
@@ -73,7 +77,7 @@ class LargestFactor:
 
     def _worth_tables(self):
         one = self.effects == 1 and len(self._unique) >= FEW
-        return one and self._work_without > 2 * NODES * self.remainder.size
+        return one and self._work_without > WORTH * NODES * self.remainder.size
 
     @property
     def _work_without(self):
@@ -173,9 +177,10 @@ class LargestFactor:
         if self.effects == 1:
             total = self.gram.within[:, :, 0] + precision
             return mean / total + noise / np.sqrt(total)
-        lower = np.linalg.cholesky(self.gram.within + precision[:, None])
-        half = np.linalg.solve(lower, mean[..., None]) + noise[..., None]
-        return np.linalg.solve(lower.swapaxes(-1, -2), half)[..., 0]
+        inverse = np.linalg.inv(np.linalg.cholesky(self._unique + precision[:, None]))
+        inverse = inverse[:, self._place]
+        half = np.einsum("mgef,mgf->mge", inverse, mean) + noise
+        return np.einsum("mgef,mge->mgf", inverse, half)
 
 
 def _row(matrix, i):
@@ -218,7 +223,7 @@ class Support:
         pairs = np.cumsum(counts * (counts + 1) // 2)
         cuts = np.searchsorted(pairs, np.arange(size, pairs[-1:].sum(), size))
         cuts = np.unique(np.r_[0, cuts, len(counts)])
-        return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        return [slice(a, b) for a, b in itertools.pairwise(cuts)]
 
     def products(self, groups, effects):
         """Products of the columns of each group, in pairs.
@@ -246,7 +251,8 @@ class Support:
         j = np.arange(len(i)) - np.repeat(ends - partners, partners)
         j += np.repeat(np.repeat(starts[:-1], counts), partners)
         owner = np.repeat(np.arange(groups.start, groups.stop), counts)
-        products = np.stack([self._product(i, j, a, b) for a, b in zip(*effects)])
+        numbers = zip(*effects, strict=True)
+        products = np.stack([self._product(i, j, a, b) for a, b in numbers])
         return np.repeat(owner, partners), self.columns[i], self.columns[j], products
 
     def _product(self, i, j, a, b):

@@ -118,7 +118,8 @@ def _choose_largest(factors):
         return None
     sizes = [len(factor.levels) * factor.columns for factor in factors]
     largest = int(np.argmax(sizes))
-    inside = [i for i in range(len(factors)) if _is_nested(factors[i], factors[largest])]
+    outer = factors[largest]
+    inside = [i for i, factor in enumerate(factors) if _is_nested(factor, outer)]
     return max(inside, key=lambda i: len(factors[i].levels))
 
 
@@ -142,8 +143,12 @@ def _assemble_dense(parts, design):
                 blocks[i][j] = _product(a, b, design.observations)
             blocks[j][i] = blocks[i][j].T
     if sum(part.columns for part in parts) > LARGEST_SIDE:
-        return sparse.block_array(blocks, format="csr")
+        return sparse.block_array(_as_sparse(blocks), format="csr")
     return np.block([[_full(block) for block in row] for row in blocks])
+
+
+def _as_sparse(blocks):
+    return [[sparse.csr_array(block) for block in row] for row in blocks]
 
 
 def _full(block):
@@ -246,7 +251,9 @@ def _largest_products(parts, order, design, largest):
     factor = design.factors[largest]
     groups = len(factor.levels)
     mine = [_Part(term.blocks, groups, factor.codes) for term in factor.terms]
-    cross = [[_product(part, own, design.observations) for own in mine] for part in parts]
+    cross = [
+        [_product(part, own, design.observations) for own in mine] for part in parts
+    ]
     cross = _by_effect(cross, factor, order)
     within = np.concatenate(
         [
@@ -263,7 +270,7 @@ def _largest_products(parts, order, design, largest):
 def _by_effect(blocks, factor, order):
     """Put products side by side, a group's effects next to each other."""
     if any(sparse.issparse(block) for row in blocks for block in row):
-        return sparse.block_array(blocks, format="csr")[order][:, _by_group(factor)]
+        return sparse.block_array(_as_sparse(blocks), format="csr")[order][:, _by_group(factor)]
     full = np.block(blocks)[order][:, _by_group(factor)]
     return full.reshape(len(order), -1, factor.columns)
 

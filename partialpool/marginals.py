@@ -1,6 +1,8 @@
 """The posterior of the standard deviations, all other parameters integrated out."""
 
+import itertools
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -71,7 +73,9 @@ class Marginal:
             pairs = effects * (effects - 1) // 2 if correlation is not None else 0
             sds = slice(start, start + effects)
             start += effects + pairs
-            self.spreads.append(GroupScale(sds, slice(sds.stop, start), groups, effects))
+            self.spreads.append(
+                GroupScale(sds, slice(sds.stop, start), groups, effects)
+            )
         self.size = start
         self.columns = gram.dense.shape[0] - 1
         self._prepare(factors)
@@ -92,7 +96,9 @@ class Marginal:
         self._at_outcome = self._remainder.positions(outcome, outcome)
         self._at_effects = {
             i: self._places(columns, scale.effects)
-            for i, (columns, scale) in enumerate(zip(gram.slices, self.spreads))
+            for i, (columns, scale) in enumerate(
+                zip(gram.slices, self.spreads, strict=True)
+            )
             if columns is not None
         }
 
@@ -110,6 +116,14 @@ class Marginal:
         """Multiplications in one evaluation of the density, about."""
         largest = self._largest.work if self._largest else 0
         return int(largest + self._remainder.work + self._remainder.size)
+
+    def seconds(self):
+        """How long one evaluation of the density takes here, measured."""
+        count = LEAST * os.process_cpu_count()
+        theta = np.tile(self.start(), (count, 1))
+        begin = time.perf_counter()
+        self.log_density(theta)
+        return (time.perf_counter() - begin) / count
 
     def start(self):
         """A point to look for the mode from: shape (size,)."""
@@ -150,10 +164,18 @@ class Marginal:
         self._prepare_tables(theta)
         step = max(LEAST, BATCH // self._numbers_of_one)
         batches = [theta[i : i + step] for i in range(0, len(theta), step)]
-        if self.work < THREADED:
-            return np.concatenate([self._log_density(batch) for batch in batches])
+        return np.concatenate(self._map(self._log_density, batches))
+
+    @property
+    def _is_large(self):
+        return self.work > THREADED
+
+    def _map(self, function, *batches):
+        """Work on batches in turn, or if they are large side by side in threads."""
+        if not self._is_large:
+            return list(map(function, *batches))
         with ThreadPoolExecutor(os.process_cpu_count()) as pool:
-            return np.concatenate(list(pool.map(self._log_density, batches)))
+            return list(pool.map(function, *batches))
 
     def _prepare_tables(self, theta):
         if self._largest is not None and self._largest.uses_tables:
@@ -299,17 +321,22 @@ class Marginal:
         eliminated : numpy.ndarray
             Effects of the largest factor; shape (m, groups, effects).
         """
-        parts = [self._draw(theta[batch], rng) for batch in self._batches(theta)]
-        dense, eliminated = zip(*parts, strict=True)
+        batches = [theta[batch] for batch in self._batches(theta)]
+        sources = [rng] * len(batches)
+        if self._is_large:
+            # One for each batch: threads take them in no order.
+            seeds = rng.integers(2**63, size=(len(batches), 4))
+            sources = [np.random.default_rng(seed) for seed in seeds]
+        dense, eliminated = zip(*self._map(self._draw, batches, sources), strict=True)
         return np.concatenate(dense), np.concatenate(eliminated)
 
     def _batches(self, theta):
-        step = BATCH // self._numbers_of_one
-        if step > 1:
+        step = max(1, BATCH // self._numbers_of_one)
+        if not self._is_large:
             return [slice(i, i + step) for i in range(0, len(theta), step)]
-        # One large matrix at a time, for all the copies of one vector.
-        ends = np.r_[np.flatnonzero(_is_new(theta)), len(theta)]
-        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        # A few large matrices at a time, for all the copies of their vectors.
+        ends = np.r_[np.flatnonzero(_is_new(theta))[::LEAST], len(theta)]
+        return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
     def _draw(self, theta, rng):
         sigma = np.exp(theta[:, 0])

@@ -6,6 +6,8 @@ import numpy as np
 import scipy
 from scipy import sparse
 
+from partialpool.nesting import by_group, find_stages
+
 # Up to so many columns a sparse factorisation is not tried.
 SMALL = 300
 # Numbers that the dense form may have (800 MB), and numbers that may be other than 0
@@ -94,9 +96,6 @@ class DenseRemainder:
         i, j = np.where(swap, j, i), np.where(swap, i, j)
         first, second = self._stage_of[i], self._stage_of[j]
         i, j = self._local[i], self._local[j]
-        i, j = np.where(first == second, np.maximum(i, j), i), np.where(
-            first == second, np.minimum(i, j), j
-        )
         core = len(self.stages)
         at = i * (i + 1) // 2 + j
         for s, stage in enumerate(self.stages):
@@ -104,7 +103,9 @@ class DenseRemainder:
             mine = first == s
             same, crossed = mine & (second == s), mine & (second == core)
             at[same] = stage.within.start + i[same] * effects + j[same] % effects
-            at[crossed] = stage.cross.start + j[crossed] * stage.columns.size + i[crossed]
+            at[crossed] = (
+                stage.cross.start + j[crossed] * stage.columns.size + i[crossed]
+            )
             for t, link in stage.links.items():
                 to = mine & (second == t)
                 width = self.stages[t].columns.shape[1]
@@ -116,8 +117,7 @@ class DenseRemainder:
 
         Returns
         -------
-        list of DenseFactor
-            One for each matrix... shared arrays.
+        DenseFactor
         """
         eliminated = [self._eliminate(s, numbers) for s in range(len(self.stages))]
         matrix = np.take(numbers, self._square, axis=1)
@@ -141,34 +141,34 @@ class DenseRemainder:
             t: inverse @ numbers[:, at].reshape(m, groups, effects, -1)
             for t, at in stage.links.items()
         }
-        for t, link in links.items():
+        for t in links:
             self._pass_on(stage, t, cross, links, numbers)
         return Eliminated(inverse, cross, links, log_det)
 
     def _pass_on(self, stage, t, cross, links, numbers):
         """Take from a later stage what an earlier one takes of it."""
         later, m = self.stages[t], len(numbers)
-        groups, effects = later.columns.shape
+        groups = len(later.columns)
+        link, count = links[t], len(stage.columns)
+        member = np.arange(count)
         member = sparse.csr_array(
-            (np.ones(len(stage.columns)), (stage.parents[t], np.arange(len(stage.columns)))),
-            shape=(groups, len(stage.columns)),
+            (np.ones(count), (stage.parents[t], member)), shape=(groups, count)
         )
 
-        def take(at, product):
-            # From (m, groups of the earlier stage, numbers) to its parents.
-            width = product.shape[2]
-            flat = product.transpose(1, 0, 2).reshape(product.shape[1], -1)
-            total = (member @ flat).reshape(groups, m, width).transpose(1, 0, 2)
-            numbers[:, at] -= total.reshape(m, -1)
+        def add_up(product):
+            # (m, groups of the earlier stage, ...) to the groups that they lie in.
+            flat = product.swapaxes(0, 1).reshape(count, -1)
+            total = (member @ flat).reshape(groups, m, *product.shape[2:])
+            return total.swapaxes(0, 1)
 
-        link = links[t]
-        take(later.within, (link.swapaxes(-1, -2) @ link).reshape(m, -1, effects**2))
+        numbers[:, later.within] -= add_up(link.swapaxes(-1, -2) @ link).reshape(m, -1)
         crossed = np.einsum("msge,mgef->mgsf", cross, link, optimize=True)
-        total = crossed.transpose(1, 0, 2, 3).reshape(len(stage.columns), -1)
-        total = (member @ total).reshape(groups, m, self.side, effects)
-        numbers[:, later.cross] -= total.transpose(1, 2, 0, 3).reshape(m, -1)
+        crossed = add_up(crossed).swapaxes(1, 2)
+        numbers[:, later.cross] -= crossed.reshape(m, -1)
         for u, at in later.links.items():
-            take(at, (link.swapaxes(-1, -2) @ links[u]).reshape(m, len(stage.columns), -1))
+            if u in links:
+                shared = add_up(link.swapaxes(-1, -2) @ links[u])
+                numbers[:, at] -= shared.reshape(m, -1)
 
 
 @dataclass
@@ -329,7 +329,10 @@ class SparseFactor:
         self.pivots = pivots
         self.log_det = np.log(pivots).sum(1)
         self.mean = np.stack(
-            [f.solve(b[new.argsort()]) for f, b in zip(factors, right[:, :-1], strict=True)]
+            [
+                f.solve(b[new.argsort()])
+                for f, b in zip(factors, right[:, :-1], strict=True)
+            ]
         )[:, new]
         self.residual = right[:, -1] - (self.mean * right[:, :-1]).sum(1)
 
@@ -404,123 +407,6 @@ def _pattern(gram):
     """Which products of remaining columns are not 0, once the largest is gone."""
     found = sparse.csr_array(gram.dense != 0, dtype=float)
     if gram.largest is not None:
-        support = _by_group(gram.cross, gram.within.shape[:2])
+        support = by_group(gram.cross, gram.within.shape[:2])
         found = found + support @ support.T
     return found
-
-
-def _by_group(cross, shape):
-    """Which columns have a product with each group: (columns, groups)."""
-    groups, effects = shape
-    if not sparse.issparse(cross):
-        cross = cross.reshape(len(cross), -1)
-    member = np.repeat(np.arange(groups), effects)
-    member = sparse.csr_array(
-        (np.ones(len(member)), (np.arange(len(member)), member)),
-        shape=(len(member), groups),
-    )
-    return _found(sparse.csr_array(cross != 0, dtype=float) @ member)
-
-
-def _found(matrix):
-    matrix = sparse.csr_array(matrix)
-    matrix.eliminate_zeros()
-    matrix.data = np.ones(matrix.nnz)
-    return matrix
-
-
-def find_stages(gram, factors):
-    """Find factors that can be eliminated after the largest, group by group.
-
-    Parameters
-    ----------
-    gram : partialpool.grams.Gram
-    factors : list of (int, int)
-
-    Returns
-    -------
-    list of (numpy.ndarray, dict)
-        Columns (groups, effects) of each such factor, and of each later one by
-        its place in the list: the group that each group belongs to.
-
-    Notes
-    -----
-    Each group that has been eliminated ties together all groups that it has a
-    product with. So a factor can follow while no earlier group has to do with
-    two of its own: the earlier ones are nested in it.
-    """
-    if gram.largest is None:
-        return []
-    kept = [i for i in range(len(factors)) if i != gram.largest]
-    columns = {
-        i: np.arange(gram.slices[i].start, gram.slices[i].stop).reshape(factors[i])
-        for i in kept
-    }
-    touches = _touches_largest(gram, factors, columns)
-    if not any(_nested(touch) for touch in touches.values()):
-        return []
-    touches |= _touches_others(gram, factors, columns, touches)
-    order, earlier = [], [gram.largest]
-    while True:
-        free = [
-            i
-            for i in kept
-            if i not in order
-            and all(_nested(touches[e, i]) for e in earlier)
-        ]
-        if not free:
-            break
-        # The finer of two comes first: the other can follow.
-        best = max(free, key=lambda i: factors[i])
-        for i in kept:
-            for j in kept:
-                if best not in (i, j) and i != j:
-                    fill = touches[best, i].T @ touches[best, j]
-                    touches[i, j] = _found(touches[i, j] + fill)
-        order.append(best)
-        earlier.append(best)
-    return [
-        (
-            columns[i],
-            {
-                t: _parents(touches[i, order[t]])
-                for t in range(s + 1, len(order))
-                if touches[i, order[t]].nnz
-            },
-        )
-        for s, i in enumerate(order)
-    ]
-
-
-def _touches_largest(gram, factors, columns):
-    """Which groups of the largest factor have to do with which of each other."""
-    support = _by_group(gram.cross, gram.within.shape[:2])
-    return {
-        (gram.largest, i): _by_group(support[place.ravel()].T, factors[i])
-        for i, place in columns.items()
-    }
-
-
-def _touches_others(gram, factors, columns, touches):
-    """Which groups of two other factors have to do with each other, largest gone."""
-    found = {}
-    for i in columns:
-        for j in columns:
-            if i != j:
-                direct = gram.dense[columns[i].ravel()][:, columns[j].ravel()]
-                direct = _by_group(_by_group(direct, factors[j]).T, factors[i]).T
-                fill = touches[gram.largest, i].T @ touches[gram.largest, j]
-                found[i, j] = _found(direct + fill)
-    return found
-
-
-def _nested(touch):
-    return touch.sum(1).max() <= 1
-
-
-def _parents(touch):
-    touch = touch.tocsr()
-    parents = np.zeros(touch.shape[0], dtype=np.int64)
-    group, parent = touch.nonzero()
-    parents[group] = parent
-    return parents
