@@ -164,6 +164,9 @@ class LargestFactor:
         else:
             weighted = np.einsum("sge,gef->sgf", cross, inverse)
             product = weighted.reshape(side, -1) @ cross.reshape(side, -1).T
+        # Groups that never meet have no place among the numbers.
+        some = product[i, j] != 0
+        i, j = i[some], j[some]
         taken = np.zeros(self.remainder.size)
         taken[self.remainder.positions(i, j)] = product[i, j]
         return taken

@@ -270,7 +270,9 @@ def _largest_products(parts, order, design, largest):
 def _by_effect(blocks, factor, order):
     """Put products side by side, a group's effects next to each other."""
     if any(sparse.issparse(block) for row in blocks for block in row):
-        return sparse.block_array(_as_sparse(blocks), format="csr")[order][:, _by_group(factor)]
+        return sparse.block_array(_as_sparse(blocks), format="csr")[order][
+            :, _by_group(factor)
+        ]
     full = np.block(blocks)[order][:, _by_group(factor)]
     return full.reshape(len(order), -1, factor.columns)
 
