@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from partialpool.exact import density as module
+from partialpool.exact import density as marginals
+from partialpool.exact import elimination, remainders
+from partialpool.exact import gram as grams
 from partialpool.exact.density import Marginal
 from partialpool.exact.gram import gram
 from partialpool.exact.priors import Prior, choose_priors
@@ -33,6 +35,21 @@ MODELS = [
     ("y ~ prior + (1|g) + (prior + x|h)", 0.5),
 ]
 
+# Factors that the largest is nested in, one or two of them, with and without others.
+NESTED = [
+    ("y ~ x + (1|g) + (1|g:h)", None),
+    ("y ~ (1|g) + (1|g:h) + (1|g:h:sex)", None),
+    ("y ~ 0 + (1|g:h) + (1|g)", None),
+    ("y ~ sex + (1|year) + (1|g) + (1|g:h)", None),
+    ("y ~ x + (x|g) + (1|h) + (1|g:h)", None),
+    ("y ~ (x * z|h) + (1|g:h)", None),
+    ("y ~ x + (x|g) + (x|g:h) + (x|g:h:sex) + (x|year)", 2.0),
+    ("y ~ prior + (x + z|g) + (1|g:h) + (x|g:h:sex)", 0.7),
+]
+# Constants that send a model down a path that its size would not.
+SPARSELY = {"SMALL": -1, "SPARSE_SHARE": 9, "SPARSE_COST": 0}
+APART = {"LARGEST_TABLE": 0, "LARGEST_SIDE": 0}
+
 
 def marginal_of(formula, rows, lkj=None, priors=PRIORS):
     design = design_of(formula, rows)
@@ -45,16 +62,16 @@ def points(marginal, count=7, seed=2):
     return rng.normal(-0.2, 0.8, (count, marginal.size))
 
 
-def covariance_of(marginal, theta, spread):
+def covariance_of(marginal, theta, scale):
     """Build a factor's covariance from partial correlations, in the textbook's way."""
-    sds = np.exp(theta[spread.sds])
-    if spread.correlations.start == spread.correlations.stop:
+    sds = np.exp(theta[scale.sds])
+    if scale.correlations.start == scale.correlations.stop:
         return np.diag(sds**2)
-    partial = np.zeros((spread.effects, spread.effects))
-    below = np.tril_indices(spread.effects, -1)
-    partial[below] = np.tanh(theta[spread.correlations])
+    partial = np.zeros((scale.effects, scale.effects))
+    below = np.tril_indices(scale.effects, -1)
+    partial[below] = np.tanh(theta[scale.correlations])
     factor = np.zeros_like(partial)
-    for i in range(spread.effects):
+    for i in range(scale.effects):
         for j in range(i + 1):
             left = np.prod(1 - partial[i, :j] ** 2) ** 0.5
             factor[i, j] = left * (partial[i, j] if j < i else 1)
@@ -66,11 +83,11 @@ def full_normal(design, dense, marginal, theta):
     priors = marginal.priors
     columns = [dense.common]
     mean, blocks = [priors.mean], [np.diag(1 / priors.precision)]
-    for z, spread in zip(dense.factors, marginal.spreads, strict=True):
+    for z, scale in zip(dense.factors, marginal.scales, strict=True):
         groups = z.shape[1]
         columns.append(z.reshape(len(z), -1))
-        mean.append(np.zeros(groups * spread.effects))
-        blocks.append(np.kron(np.eye(groups), covariance_of(marginal, theta, spread)))
+        mean.append(np.zeros(groups * scale.effects))
+        blocks.append(np.kron(np.eye(groups), covariance_of(marginal, theta, scale)))
     size = sum(map(len, mean))
     prior, start = np.zeros((size, size)), 0
     for block in blocks:
@@ -82,28 +99,28 @@ def full_normal(design, dense, marginal, theta):
 def log_prior(marginal, theta, lkj):
     """Density of sds and correlations, on the scale of the vector."""
     total = marginal.priors.sigma(np.exp(theta[0])) + theta[0]
-    for spread, densities in zip(
-        marginal.spreads, marginal.priors.spreads, strict=True
+    for scale, densities in zip(
+        marginal.scales, marginal.priors.group_sds, strict=True
     ):
-        for at, density in zip(theta[spread.sds], densities, strict=True):
+        for at, density in zip(theta[scale.sds], densities, strict=True):
             total += density(np.exp(at)) + at
-        total += log_lkj(marginal, theta, spread, lkj)
+        total += log_lkj(marginal, theta, scale, lkj)
     return total
 
 
-def log_lkj(marginal, theta, spread, lkj):
+def log_lkj(marginal, theta, scale, lkj):
     """LKJ density of the correlation matrix, with the Jacobian by differences."""
-    if spread.correlations.start == spread.correlations.stop:
+    if scale.correlations.start == scale.correlations.stop:
         return 0.0
-    below = np.tril_indices(spread.effects, -1)
+    below = np.tril_indices(scale.effects, -1)
 
     def correlations(z):
         full = theta.copy()
-        full[spread.correlations] = z
-        full[spread.sds] = 0
-        return covariance_of(marginal, full, spread)
+        full[scale.correlations] = z
+        full[scale.sds] = 0
+        return covariance_of(marginal, full, scale)
 
-    z = theta[spread.correlations]
+    z = theta[scale.correlations]
     step = 1e-6 * np.eye(len(z))
     jacobian = [
         (correlations(z + s)[below] - correlations(z - s)[below]) / 2e-6 for s in step
@@ -119,7 +136,7 @@ def dense_log_density(design, dense, marginal, theta, lkj):
     return outcome.logpdf(dense.y - design.shift) + log_prior(marginal, theta, lkj)
 
 
-@pytest.mark.parametrize(("formula", "lkj"), MODELS)
+@pytest.mark.parametrize(("formula", "lkj"), [*MODELS, *NESTED])
 def test_the_density_is_that_of_the_full_covariance(formula, lkj):
     rows = table(60)
     design, marginal = marginal_of(formula, rows, lkj)
@@ -146,13 +163,136 @@ def test_products_kept_in_any_way_give_the_same_density(monkeypatch, formula, lk
     rows = table(60)
     _, marginal = marginal_of(formula, rows, lkj)
     for name, value in WAYS[way].items():
-        assert hasattr(module, name)
-        monkeypatch.setattr(module, name, value)
+        assert hasattr(elimination, name)
+        monkeypatch.setattr(elimination, name, value)
     _, other = marginal_of(formula, rows, lkj)
     theta = points(marginal)
     np.testing.assert_allclose(
         other.log_density(theta), marginal.log_density(theta), rtol=1e-10
     )
+
+
+def set_all(monkeypatch, module, constants):
+    for name, value in constants.items():
+        assert hasattr(module, name)
+        monkeypatch.setattr(module, name, value)
+
+
+PATHS = {
+    "sparse factor": [(remainders, SPARSELY)],
+    "sparse products": [(grams, APART)],
+    "sparse products made anew": [(grams, APART), (elimination, WAYS["made anew"])],
+    "sparse factor and products": [(remainders, SPARSELY), (grams, APART)],
+    "threads": [(marginals, {"THREADED": 0})],
+    "threads, sparse": [(marginals, {"THREADED": 0}), (remainders, SPARSELY)],
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("formula", "lkj"), [*MODELS[4:], *NESTED])
+def test_every_path_gives_the_same_density(monkeypatch, formula, lkj, path):
+    rows = table(60)
+    _, marginal = marginal_of(formula, rows, lkj)
+    for module, constants in PATHS[path]:
+        set_all(monkeypatch, module, constants)
+    _, other = marginal_of(formula, rows, lkj)
+    assert other._remainder.is_sparse == ("sparse factor" in path or "s, sp" in path)
+    theta = points(marginal)
+    np.testing.assert_allclose(
+        other.log_density(theta), marginal.log_density(theta), rtol=1e-10
+    )
+
+
+@pytest.mark.parametrize(
+    ("formula", "eliminated"),
+    [
+        ("y ~ x + (1|g) + (1|h)", []),
+        ("y ~ x + (1|g) + (1|g:h)", [6]),
+        ("y ~ x + (1|h) + (1|g:h) + (1|g)", [6]),
+        ("y ~ (1|g) + (1|g:h) + (1|g:h:sex)", [17, 6]),
+        ("y ~ (1|h) + (1|g:h) + (1|g:h:sex) + (1|g)", [17, 6]),
+        ("y ~ (1|g:h:sex) + (1|h:year) + (1|h)", [3]),
+    ],
+)
+def test_factors_that_the_largest_is_nested_in_are_eliminated(formula, eliminated):
+    _, marginal = marginal_of(formula, table())
+    found = [len(stage.columns) for stage in marginal._remainder.stages]
+    assert found == eliminated
+
+
+def test_a_factor_of_one_group_and_levels_without_rows():
+    rows = table(60).assign(one="a")
+    levels = ["low", "none", "mid", "high"]
+    rows["band"] = rows["band"].cat.set_categories(levels, ordered=True)
+    few = rows.assign(band=rows["band"].cat.remove_unused_categories())
+    formula = "y ~ x + (1|band) + (1|one) + (x|g)"
+    _, marginal = marginal_of(formula, rows)
+    design, without = marginal_of(formula, few)
+    assert marginal.scales[0].groups == without.scales[0].groups == 3
+    theta = points(marginal)
+    ours = marginal.log_density(theta)
+    np.testing.assert_allclose(ours, without.log_density(theta), rtol=1e-12)
+    dense = dense_model(formula, few)
+    full = [dense_log_density(design, dense, without, t, None) for t in theta]
+    np.testing.assert_allclose(ours - ours[0], np.array(full) - full[0], atol=1e-8)
+
+
+@pytest.mark.parametrize("path", ["as it comes", *PATHS])
+def test_a_row_that_counts_twice_is_two_rows(monkeypatch, path):
+    for module, constants in PATHS.get(path, []):
+        set_all(monkeypatch, module, constants)
+    rows = table(60)
+    rows["w"] = np.arange(60) % 3 + 1.0
+    repeated = rows.loc[np.repeat(rows.index, rows["w"].astype(int))]
+    formula = "0 + sex + (1|g) + (1|g:h) + (1|year)"
+    _, marginal = marginal_of(f"weighted(y, w) ~ {formula}", rows)
+    design, twice = marginal_of(f"y ~ {formula}", repeated)
+    theta = points(marginal)
+    ours = marginal.log_density(theta)
+    np.testing.assert_allclose(ours, twice.log_density(theta), rtol=1e-10)
+    dense = dense_model(f"y ~ {formula}", repeated)
+    full = [dense_log_density(design, dense, twice, t, None) for t in theta]
+    np.testing.assert_allclose(ours - ours[0], np.array(full) - full[0], atol=1e-8)
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    set_all(monkeypatch, elimination, {"FEW": 0, "WORTH": 0})
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (1|g) + (1|h)", "y ~ (1|g) + (1|g:h)"])
+def test_interpolated_sums_are_those_of_all_groups(tables, monkeypatch, formula):
+    theta = np.random.default_rng(1).normal(0, 0.6, (400, 3))
+    _, marginal = marginal_of(formula, table(60))
+    ours = marginal.log_density(theta)
+    assert marginal._largest._tables._rows
+    monkeypatch.setattr(elimination, "FEW", 1000)
+    _, other = marginal_of(formula, table(60))
+    assert not other._largest.uses_tables
+    np.testing.assert_allclose(ours, other.log_density(theta), rtol=1e-12)
+
+
+@pytest.mark.parametrize("width", [0.5, 1.0])
+def test_interpolation_has_every_digit(monkeypatch, width):
+    # All that it can meet: 1 / (n + p) depends on the ratio of the two alone.
+    monkeypatch.setattr(elimination, "WIDTH", width)
+    totals = np.exp(np.linspace(-40, 40, 2001))
+    made = elimination.Tables(totals)
+
+    def sums_at(precision):
+        return 1 / (totals + precision[:, None])
+
+    at = np.exp(np.linspace(-3, 2.99, 400))
+    made.prepare(at, sums_at, 100)
+    assert len(made._rows) == np.ptp(np.floor(np.log(at) / width)) + 1
+    np.testing.assert_allclose(made.look_up(at, None), sums_at(at), rtol=1e-13)
+
+
+def test_interpolation_is_given_up_where_it_would_lose_digits(monkeypatch):
+    monkeypatch.setattr(elimination, "WIDTH", 3.0)
+    made = elimination.Tables(np.array([1.0, 5.0]))
+    made.prepare(np.ones(100), None, 100)
+    assert not made._rows
 
 
 def test_groups_of_equal_size_share_their_work_and_nothing_else():
@@ -203,27 +343,61 @@ def test_an_sd_of_nearly_zero_keeps_its_digits():
     np.testing.assert_allclose(with_it, np.diff(without.log_density(theta[:, :1])))
 
 
+@pytest.mark.parametrize("path", ["as it comes", *PATHS])
 @pytest.mark.parametrize(
-    ("formula", "lkj"), [MODELS[i] for i in (1, 2, 5, 6, 8, 10, 11, 12)]
+    ("formula", "lkj"), [MODELS[i] for i in (1, 2, 5, 6, 8, 10, 11, 12)] + NESTED
 )
-def test_draws_have_the_mean_and_covariance_of_the_closed_form(formula, lkj):
+def test_draws_have_the_mean_and_covariance_of_the_closed_form(
+    monkeypatch, formula, lkj, path
+):
+    for module, constants in PATHS.get(path, []):
+        set_all(monkeypatch, module, constants)
     rows = table(60)
     design, marginal = marginal_of(formula, rows, lkj)
-    dense = dense_model(formula, rows)
     theta = points(marginal, 1)[0]
+    mean, covariance = closed_form(design, dense_model(formula, rows), marginal, theta)
+    # Draw as many as settle each number to a hundredth of its standard deviation.
+    count = 20_000
+    rng = np.random.default_rng(3)
+    drawn = in_full_order(marginal, *marginal.draw(np.tile(theta, (count, 1)), rng))
+    z = np.linalg.solve(np.linalg.cholesky(covariance), (drawn - mean).T)
+    assert np.abs(z.mean(1)).max() < 4.5 / np.sqrt(count)
+    off = np.abs(z @ z.T / count - np.eye(len(z)))
+    assert off.max() < 5.5 * np.sqrt(2 / count)
+
+
+def closed_form(design, dense, marginal, theta):
+    """Mean and covariance of coefficients and effects given the vector."""
     columns, mean, prior = full_normal(design, dense, marginal, theta)
     precision = np.linalg.inv(prior) + columns.T @ columns / np.exp(2 * theta[0])
     covariance = np.linalg.inv(precision)
     right = np.linalg.solve(prior, mean)
     right += columns.T @ (dense.y - design.shift) / np.exp(2 * theta[0])
-    # Draw as many as settle each number to a hundredth of its standard deviation.
-    count = 20_000
-    rng = np.random.default_rng(3)
-    drawn = in_full_order(marginal, *marginal.draw(np.tile(theta, (count, 1)), rng))
-    z = np.linalg.solve(np.linalg.cholesky(covariance), (drawn - covariance @ right).T)
-    assert np.abs(z.mean(1)).max() < 4.5 / np.sqrt(count)
-    off = np.abs(z @ z.T / count - np.eye(len(z)))
-    assert off.max() < 5.5 * np.sqrt(2 / count)
+    return covariance @ right, covariance
+
+
+class Silent:
+    """Noise of none, so that a draw is its mean."""
+
+    def standard_normal(self, shape):
+        return np.zeros(shape)
+
+    def integers(self, high, size):
+        return np.zeros(size, dtype=int)
+
+
+@pytest.mark.parametrize("path", ["as it comes", *list(PATHS)[:4]])
+@pytest.mark.parametrize(("formula", "lkj"), [*MODELS[4:], *NESTED])
+def test_draws_without_noise_are_the_mean(monkeypatch, formula, lkj, path):
+    for module, constants in PATHS.get(path, []):
+        set_all(monkeypatch, module, constants)
+    rows = table(60)
+    design, marginal = marginal_of(formula, rows, lkj)
+    dense = dense_model(formula, rows)
+    theta = points(marginal, 3)[[0, 1, 1, 2]]
+    drawn = in_full_order(marginal, *marginal.draw(theta, Silent()))
+    means = [closed_form(design, dense, marginal, t)[0] for t in theta]
+    np.testing.assert_allclose(drawn, means, atol=1e-8)
 
 
 def in_full_order(marginal, dense, eliminated):

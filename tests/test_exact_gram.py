@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import partialpool as pool
-from partialpool.exact import gram as module
+from partialpool.exact import gram as grams
 from partialpool.exact.gram import gram
 from tests.dense_models import FORMULAS, cells_of, dense_model, design_of, table
 
@@ -124,9 +125,28 @@ def test_an_outcome_far_from_zero_loses_no_digits():
     np.testing.assert_allclose(far.dense[-1], near.dense[-1], atol=1e-6)
 
 
-def test_two_factors_too_large_for_each_other_are_refused(monkeypatch):
-    monkeypatch.setattr(module, "LARGEST_TABLE", 20)
-    design = design_of("y ~ (1|g) + (1|h)", table())
-    with pytest.raises(ValueError, match=r"h \(3 effects\) crossed with g \(6\)"):
-        gram(design)
-    gram(design_of("y ~ (1|g)", table()))
+def in_full(array):
+    return array.toarray() if sparse.issparse(array) else array
+
+
+@pytest.mark.parametrize("side", [0, 3000])
+@pytest.mark.parametrize("formula", [f for f in FORMULAS if "|" in f])
+def test_products_of_the_pairs_that_occur_are_those_in_full(monkeypatch, formula, side):
+    rows = table()
+    full = gram(design_of(formula, rows))
+    monkeypatch.setattr(grams, "LARGEST_TABLE", 1)
+    monkeypatch.setattr(grams, "LARGEST_SIDE", side)
+    pairs = gram(design_of(formula, rows))
+    assert sparse.issparse(pairs.dense) == (side == 0)
+    assert sparse.issparse(pairs.cross) == (len(full.slices) > 1)
+    np.testing.assert_allclose(in_full(pairs.dense), full.dense, atol=1e-9)
+    cross = in_full(pairs.cross).reshape(full.cross.shape)
+    np.testing.assert_allclose(cross, full.cross, atol=1e-9)
+    np.testing.assert_allclose(pairs.within, full.within, atol=1e-12)
+
+
+def test_the_factor_kept_apart_is_one_that_others_are_not_nested_in():
+    # Six groups of eight effects are more than seventeen of one, which lie within them.
+    design = design_of("y ~ (x * z * year|g) + (1|g:h)", table())
+    assert [groups * effects for groups, effects in design.sizes] == [48, 17]
+    assert gram(design).largest == 1

@@ -137,8 +137,8 @@ def _build(data, on, centred):
 def _build_integrated(sums, densities, priors):
     """Write the density of the standard deviations in PyMC, from sums of products.
 
-    The closed form is that of `partialpool.exact.density`; the largest factor, provider,
-    is eliminated first.
+    The closed form is that of `partialpool.exact.density`; the largest factor,
+    provider, is eliminated first.
     """
     import numpy as np
     import pymc as pm

@@ -1,22 +1,25 @@
 """The posterior of the standard deviations, all other parameters integrated out."""
 
+import itertools
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 
-# Products of pairs of columns are kept for each group up to this many numbers (300
-# MB); beyond it they are made anew for each evaluation. With a smaller share than
-# SPARSE of them not 0 they are kept as a sparse matrix; they are made in chunks.
-LARGEST_PAIRS = 25_000_000
-SPARSE = 0.2
-CHUNK = 4_000_000
-# Numbers in one batch of matrices, chosen to stay in a processor's cache.
-BATCH = 100_000
+from partialpool.exact.elimination import LargestFactor
+from partialpool.exact.remainders import plan
+
+# Numbers in one batch of matrices, chosen to stay in a processor's cache; larger
+# matrices come in fours, for one look at the tables of the largest factor.
+BATCH, LEAST = 100_000, 4
+# Multiplications in one evaluation from which it is worth a thread of its own.
+THREADED = 5_000_000
 
 
 @dataclass
-class Spread:
+class GroupScale:
     """Where one factor's standard deviations and correlations lie in the vector.
 
     Attributes
@@ -53,77 +56,72 @@ class Marginal:
     tangents of their canonical partial correlations.
     Given :math:`\theta`, coefficients and effects are Gaussian with precision
     :math:`M = G/\sigma^2 + P`. The largest factor's part of :math:`M` falls
-    into one small matrix per group, which a Schur complement eliminates; a
-    Cholesky factor of the rest, with the outcome as its last column, gives the
-    determinant, the residual sum of squares and the conditional mean at once.
-    Groups with the same sums of products share their work.
+    into one small matrix per group, which a Schur complement eliminates
+    (`elimination`), and so may those of the factors that it is
+    nested in; a Cholesky factor of the rest (`remainders`), with
+    the outcome as its last column, gives the determinant, the residual sum of
+    squares and the conditional mean at once.
     """
 
     def __init__(self, gram, priors, factors, correlation=None):
         self.gram = gram
         self.priors = priors
         self.correlation = correlation
-        self.spreads = []
+        self.scales = []
         start = 1
         for groups, effects in factors:
             pairs = effects * (effects - 1) // 2 if correlation is not None else 0
             sds = slice(start, start + effects)
             start += effects + pairs
-            self.spreads.append(Spread(sds, slice(sds.stop, start), groups, effects))
+            self.scales.append(GroupScale(sds, slice(sds.stop, start), groups, effects))
         self.size = start
-        self.columns = len(gram.dense) - 1
-        self._prepare()
+        self.columns = gram.dense.shape[0] - 1
+        self._prepare(factors)
 
-    def _prepare(self):
+    def _prepare(self, factors):
         gram = self.gram
-        effects = gram.within.shape[1]
-        self._upper = np.triu_indices(effects)
-        flat = gram.within[:, *self._upper]
-        unique, place, counts = np.unique(
-            flat, axis=0, return_inverse=True, return_counts=True
-        )
-        self._place = place.ravel()
-        self._counts = counts.astype(float)
-        self._unique = np.zeros((len(unique), effects, effects))
-        self._unique[:, *self._upper] = unique
-        self._unique[:, *self._upper[::-1]] = unique
-        side = len(gram.dense)
-        # A symmetric matrix is half as much work by its lower triangle.
-        self._lower = np.tril_indices(side)
-        self._pairs = self._pair_products() if effects else None
+        self._remainder = plan(gram, factors)
+        self._largest = None
+        if gram.largest is not None:
+            self._largest = LargestFactor(gram, self._remainder)
+        self._base = np.zeros(self._remainder.size)
+        i, j = (k.astype(np.int64) for k in gram.dense.nonzero())
+        i, j = i[i >= j], j[i >= j]
+        self._base[self._remainder.positions(i, j)] = gram.dense[i, j]
+        common, outcome = np.arange(gram.common), np.array([self.columns])
+        self._at_common = self._remainder.positions(common, common)
+        self._at_right = self._remainder.positions(outcome, common)
+        self._at_outcome = self._remainder.positions(outcome, outcome)
+        self._at_effects = {
+            i: self._places(columns, scale.effects)
+            for i, (columns, scale) in enumerate(
+                zip(gram.slices, self.scales, strict=True)
+            )
+            if columns is not None
+        }
 
-    def _pair_products(self):
-        # C H C' is linear in H: one row for each number in H, summed over the groups
-        # that share it. Where groups are nested most products are 0.
-        from scipy import sparse
+    def _places(self, columns, effects):
+        """Where the precisions of a factor's effects go: those of each pair."""
+        place = np.arange(columns.start, columns.stop).reshape(-1, effects)
+        return [
+            (a, b, self._remainder.positions(place[:, a], place[:, b]))
+            for a in range(effects)
+            for b in range(a + 1)
+        ]
 
-        cross, kinds = self.gram.cross, len(self._counts)
-        step = max(1, CHUNK // len(self._lower[0]))
-        rows = []
-        for a, b in zip(*self._upper, strict=True):
-            total = sparse.csr_array((kinds, len(self._lower[0])))
-            for i in range(0, cross.shape[1], step):
-                products = sparse.csr_array(self._products(slice(i, i + step), a, b))
-                place = self._place[i : i + step]
-                ones = np.ones(len(place))
-                sharing = (ones, (place, np.arange(len(place))))
-                sums = sparse.csr_array(sharing, shape=(kinds, len(place)))
-                total = total + sums @ products
-                if total.nnz > LARGEST_PAIRS:
-                    return None
-            rows.append(total)
-        pairs = sparse.vstack(rows, format="csr")
-        dense = pairs.nnz > SPARSE * pairs.shape[0] * pairs.shape[1]
-        return pairs.toarray() if dense else pairs
+    @property
+    def work(self):
+        """Multiplications in one evaluation of the density, about."""
+        largest = self._largest.work if self._largest else 0
+        return int(largest + self._remainder.work + self._remainder.size)
 
-    def _products(self, groups, a, b):
-        """Products of each pair of columns, for some groups: (groups, numbers)."""
-        cross = self.gram.cross[:, groups]
-        i, j = self._lower
-        product = cross[i, :, a] * cross[j, :, b]
-        if a != b:
-            product += cross[j, :, a] * cross[i, :, b]
-        return product.T
+    def seconds(self):
+        """How long one evaluation of the density takes here, measured."""
+        count = LEAST * os.process_cpu_count()
+        theta = np.tile(self.start(), (count, 1))
+        begin = time.perf_counter()
+        self.log_density(theta)
+        return (time.perf_counter() - begin) / count
 
     def start(self):
         """A point to look for the mode from: shape (size,)."""
@@ -131,21 +129,20 @@ class Marginal:
         gram = self.gram
         sd = np.sqrt(gram.dense[-1, -1] / gram.total_weight)
         theta[0] = np.log(0.8 * sd)
-        for spread, scales in zip(self.spreads, self._effect_scales(), strict=True):
-            theta[spread.sds] = np.log(0.3 * sd / scales)
+        for scale, scales in zip(self.scales, self._effect_scales(), strict=True):
+            theta[scale.sds] = np.log(0.3 * sd / scales)
         return theta
 
     def _effect_scales(self):
         # The root mean square of the column that an effect multiplies.
         gram = self.gram
         scales = []
-        for spread, columns in zip(self.spreads, gram.slices, strict=True):
+        for scale, columns in zip(self.scales, gram.slices, strict=True):
             if columns is None:
                 squares = np.einsum("gee->e", gram.within)
             else:
-                squares = (
-                    np.diag(gram.dense)[columns].reshape(-1, spread.effects).sum(0)
-                )
+                diagonal = gram.dense.diagonal()[columns]
+                squares = diagonal.reshape(-1, scale.effects).sum(0)
             scales.append(np.sqrt(np.maximum(squares, 1e-300) / gram.total_weight))
         return scales
 
@@ -162,12 +159,31 @@ class Marginal:
         numpy.ndarray
             Shape (m,); minus infinity where the density cannot be computed.
         """
-        side = len(self.gram.dense)
-        step = max(1, BATCH // side**2)
-        parts = [
-            self._log_density(theta[i : i + step]) for i in range(0, len(theta), step)
-        ]
-        return np.concatenate(parts)
+        self._prepare_tables(theta)
+        step = max(LEAST, BATCH // self._numbers_of_one)
+        batches = [theta[i : i + step] for i in range(0, len(theta), step)]
+        return np.concatenate(self._map(self._log_density, batches))
+
+    @property
+    def _is_large(self):
+        return self.work > THREADED
+
+    def _map(self, function, *batches):
+        """Work on batches in turn, or if they are large side by side in threads."""
+        if not self._is_large:
+            return list(map(function, *batches))
+        with ThreadPoolExecutor(os.process_cpu_count()) as pool:
+            return list(pool.map(function, *batches))
+
+    def _prepare_tables(self, theta):
+        if self._largest is not None and self._largest.uses_tables:
+            near = theta[np.isfinite(self._log_prior(theta))]
+            scale = self.scales[self.gram.largest]
+            self._largest.prepare(self._scaled_precision(near, scale))
+
+    @property
+    def _numbers_of_one(self):
+        return max(self._remainder.size // 2, self._remainder.side**2)
 
     def _log_density(self, theta):
         density = self._log_prior(theta)
@@ -179,31 +195,31 @@ class Marginal:
     def _log_prior(self, theta):
         with np.errstate(over="ignore", under="ignore"):
             total = self.priors.sigma(np.exp(theta[:, 0])) + theta[:, 0]
-            for spread, densities in zip(
-                self.spreads, self.priors.spreads, strict=True
+            for scale, densities in zip(
+                self.scales, self.priors.group_sds, strict=True
             ):
-                log_sds = theta[:, spread.sds]
+                log_sds = theta[:, scale.sds]
                 total += log_sds.sum(1)
                 for k, density in enumerate(densities):
                     total += density(np.exp(log_sds[:, k]))
                 total += self._log_correlation_prior(
-                    theta[:, spread.correlations], spread
+                    theta[:, scale.correlations], scale
                 )
         far = (np.abs(theta) > 300).any(1)
-        for spread in self.spreads:
-            far |= (np.abs(theta[:, spread.correlations]) > 50).any(1)
+        for scale in self.scales:
+            far |= (np.abs(theta[:, scale.correlations]) > 50).any(1)
         return np.where(far | np.isnan(total), -np.inf, total)
 
-    def _log_correlation_prior(self, z, spread):
+    def _log_correlation_prior(self, z, scale):
         # LKJ by canonical partial correlations (Lewandowski, Kurowicka and Joe 2009),
         # with the Jacobian of tanh.
         if z.shape[1] == 0:
             return 0.0
-        depth = _depth(spread.effects)
-        power = self.correlation + (spread.effects - 2 - depth) / 2
+        depth = _depth(scale.effects)
+        power = self.correlation + (scale.effects - 2 - depth) / 2
         return (power * -2 * _log_cosh(z)).sum(1)
 
-    def covariance_factor(self, theta, spread):
+    def covariance_factor(self, theta, scale):
         """Lower Cholesky factor of the covariance of a factor's effects.
 
         Returns
@@ -211,14 +227,14 @@ class Marginal:
         numpy.ndarray
             Shape (m, effects, effects).
         """
-        sds = np.exp(theta[:, spread.sds])
-        factor = np.zeros((len(theta), spread.effects, spread.effects))
-        if spread.correlations.start == spread.correlations.stop:
-            factor[:, np.arange(spread.effects), np.arange(spread.effects)] = sds
+        sds = np.exp(theta[:, scale.sds])
+        factor = np.zeros((len(theta), scale.effects, scale.effects))
+        if scale.correlations.start == scale.correlations.stop:
+            factor[:, np.arange(scale.effects), np.arange(scale.effects)] = sds
             return factor
-        z = theta[:, spread.correlations]
+        z = theta[:, scale.correlations]
         k = 0
-        for i in range(spread.effects):
+        for i in range(scale.effects):
             rest = np.ones(len(theta))
             for j in range(i):
                 factor[:, i, j] = np.tanh(z[:, k]) * rest
@@ -236,93 +252,55 @@ class Marginal:
             if len(theta) == 1:
                 return np.array([-np.inf])
             return np.concatenate([self._log_likelihood(row[None]) for row in theta])
-        diagonal = np.diagonal(factor, axis1=1, axis2=2)
-        log_det = 2 * np.log(diagonal[:, :-1]).sum(1) + log_det_within
         eliminated = self.gram.within.shape[0] * self.gram.within.shape[1]
         free = self.gram.total_weight - self.columns - eliminated
         return (
             -free * theta[:, 0]
-            - 0.5 * log_det
-            - 0.5 * diagonal[:, -1] ** 2 / sigma2
+            - 0.5 * (factor.log_det + log_det_within)
+            - 0.5 * factor.residual / sigma2
             + self._log_det_priors(theta)
         )
 
     def _log_det_priors(self, theta):
         total = 0.0
-        for spread in self.spreads:
-            factor = self.covariance_factor(theta, spread)
+        for scale in self.scales:
+            factor = self.covariance_factor(theta, scale)
             diagonal = np.diagonal(factor, axis1=1, axis2=2)
-            total = total - spread.groups * np.log(diagonal).sum(1)
+            total = total - scale.groups * np.log(diagonal).sum(1)
         return total
 
     def _factorise(self, theta):
-        """Cholesky factor of sigma² M, the largest factor eliminated: (m, r+1, r+1)."""
-        gram = self.gram
-        side = len(gram.dense)
-        sigma2 = np.exp(2 * theta[:, 0])
-        # Only the lower triangle is read.
-        matrix = np.zeros((len(theta), side, side))
-        triangle = gram.dense[self._lower]
-        log_det = np.zeros(len(theta))
-        if gram.largest is not None:
-            spread = self.spreads[gram.largest]
-            precision = self._scaled_precision(theta, spread, sigma2)
-            inverse, log_det = self._within_inverse(precision)
-            triangle = triangle - self._eliminated(inverse)
-        matrix[:, *self._lower] = triangle
-        for i, spread in enumerate(self.spreads):
-            if i != gram.largest:
-                precision = self._scaled_precision(theta, spread, sigma2)
-                self._add_precision(matrix, precision, gram.slices[i], spread)
-        self._add_common_priors(matrix, sigma2)
-        return np.linalg.cholesky(matrix), log_det
+        """Factorise sigma² M, and the determinant of what was eliminated before."""
+        largest, log_det = self.gram.largest, 0.0
+        if self._largest is None:
+            numbers = np.tile(self._base, (len(theta), 1))
+        else:
+            precision = self._scaled_precision(theta, self.scales[largest])
+            taken, log_det = self._largest.eliminate(precision)
+            numbers = self._base - taken
+        for i, places in self._at_effects.items():
+            precision = self._scaled_precision(theta, self.scales[i])
+            for a, b, at in places:
+                numbers[:, at] += precision[:, a, b, None]
+        self._add_common_priors(numbers, np.exp(2 * theta[:, 0]))
+        return self._remainder.factorise(numbers), log_det
 
-    def _add_common_priors(self, matrix, sigma2):
+    def _add_common_priors(self, numbers, sigma2):
         precision, mean = self.priors.precision, self.priors.mean
-        i = np.arange(self.gram.common)
-        matrix[:, i, i] += sigma2[:, None] * precision
-        matrix[:, -1, : self.gram.common] += sigma2[:, None] * precision * mean
-        matrix[:, -1, -1] += sigma2 * (precision * mean**2).sum()
+        numbers[:, self._at_common] += sigma2[:, None] * precision
+        numbers[:, self._at_right] += sigma2[:, None] * precision * mean
+        numbers[:, self._at_outcome[0]] += sigma2 * (precision * mean**2).sum()
 
-    def _scaled_precision(self, theta, spread, sigma2):
-        factor = self.covariance_factor(theta, spread)
-        if spread.correlations.start == spread.correlations.stop:
+    def _scaled_precision(self, theta, scale):
+        sigma2 = np.exp(2 * theta[:, 0])
+        factor = self.covariance_factor(theta, scale)
+        if scale.correlations.start == scale.correlations.stop:
             precision = np.zeros_like(factor)
-            i = np.arange(spread.effects)
+            i = np.arange(scale.effects)
             precision[:, i, i] = sigma2[:, None] / factor[:, i, i] ** 2
             return precision
         inverse = np.linalg.inv(factor)
         return sigma2[:, None, None] * (inverse.transpose(0, 2, 1) @ inverse)
-
-    @staticmethod
-    def _add_precision(matrix, precision, columns, spread):
-        place = np.arange(columns.start, columns.stop).reshape(-1, spread.effects)
-        for a in range(spread.effects):
-            for b in range(spread.effects):
-                matrix[:, place[:, a], place[:, b]] += precision[:, a, b, None]
-
-    def _within_inverse(self, precision):
-        """Inverses for each distinct group: (m, distinct, effects, effects)."""
-        if precision.shape[1] == 1:
-            total = self._unique[:, 0, 0] + precision[:, :, 0]
-            return (1 / total)[:, :, None, None], np.log(total) @ self._counts
-        total = self._unique + precision[:, None]
-        log_det = np.linalg.slogdet(total)[1] @ self._counts
-        return np.linalg.inv(total), log_det
-
-    def _eliminated(self, inverse):
-        """Lower triangles of what the largest factor takes away: (m, numbers)."""
-        if self._pairs is not None:
-            upper = inverse[:, :, *self._upper].transpose(0, 2, 1)
-            return upper.reshape(len(inverse), -1) @ self._pairs
-        cross = self.gram.cross
-        side = len(cross)
-        flat = cross.reshape(side, -1)
-        product = np.empty((len(inverse), len(self._lower[0])))
-        for k, one in enumerate(inverse):
-            weighted = np.einsum("sge,gef->sgf", cross, one[self._place])
-            product[k] = (weighted.reshape(side, -1) @ flat.T)[self._lower]
-        return product
 
     def draw(self, theta, rng):
         """Draw coefficients and effects given the standard deviations.
@@ -341,46 +319,38 @@ class Marginal:
         eliminated : numpy.ndarray
             Effects of the largest factor; shape (m, groups, effects).
         """
-        step = max(1, BATCH // len(self.gram.dense) ** 2)
-        parts = [
-            self._draw(theta[i : i + step], rng) for i in range(0, len(theta), step)
-        ]
-        dense, eliminated = zip(*parts, strict=True)
+        batches = [theta[batch] for batch in self._batches(theta)]
+        sources = [rng] * len(batches)
+        if self._is_large:
+            # One for each batch: threads take them in no order.
+            seeds = rng.integers(2**63, size=(len(batches), 4))
+            sources = [np.random.default_rng(seed) for seed in seeds]
+        dense, eliminated = zip(*self._map(self._draw, batches, sources), strict=True)
         return np.concatenate(dense), np.concatenate(eliminated)
+
+    def _batches(self, theta):
+        step = max(1, BATCH // self._numbers_of_one)
+        if not self._is_large:
+            return [slice(i, i + step) for i in range(0, len(theta), step)]
+        # A few large matrices at a time, for all the copies of their vectors.
+        ends = np.r_[np.flatnonzero(_is_new(theta))[::LEAST], len(theta)]
+        return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
     def _draw(self, theta, rng):
         sigma = np.exp(theta[:, 0])
         # Copies of one vector stand next to each other and share their factor.
-        new = np.r_[True, (theta[1:] != theta[:-1]).any(1)]
-        factor = self._factorise(theta[new])[0][np.cumsum(new) - 1]
+        new = _is_new(theta)
+        factor, _ = self._factorise(theta[new])
         noise = rng.standard_normal((len(theta), self.columns)) * sigma[:, None]
-        right = factor[:, -1, :-1] + noise
-        dense = np.empty_like(right)
-        # Where every effect has been eliminated, LAPACK would have nothing to solve.
-        for k, lower in enumerate(factor if self.columns else ()):
-            # LAPACK reads by columns, so that a lower factor looks like an upper one.
-            dense[k], _ = scipy.linalg.lapack.dtrtrs(
-                lower[:-1, :-1].T, right[k], lower=0
-            )
+        dense = factor.draw(np.cumsum(new) - 1, noise)
         if self.gram.largest is None:
             return dense, np.zeros((len(theta), 0, 0))
-        return dense, self._draw_largest(theta, dense, sigma, rng)
+        precision = self._scaled_precision(theta, self.scales[self.gram.largest])
+        return dense, self._largest.draw(precision, dense, sigma, rng)
 
-    def _draw_largest(self, theta, dense, sigma, rng):
-        gram = self.gram
-        spread = self.spreads[gram.largest]
-        precision = self._scaled_precision(theta, spread, sigma**2)
-        groups, effects = gram.within.shape[:2]
-        cross = gram.cross.reshape(len(gram.dense), -1)
-        right = (cross[-1] - dense @ cross[:-1]).reshape(-1, groups, effects)
-        noise = rng.standard_normal(right.shape) * sigma[:, None, None]
-        if effects == 1:
-            total = gram.within[:, :, 0] + precision
-            return right / total + noise / np.sqrt(total)
-        total = gram.within + precision[:, None]
-        lower = np.linalg.cholesky(total)
-        half = np.linalg.solve(lower, right[..., None]) + noise[..., None]
-        return np.linalg.solve(lower.swapaxes(-1, -2), half)[..., 0]
+
+def _is_new(theta):
+    return np.r_[True, (theta[1:] != theta[:-1]).any(1)]
 
 
 def _depth(effects):

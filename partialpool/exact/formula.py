@@ -23,6 +23,8 @@ NOT_GAUSSIAN = {
     "constrained": "a truncated outcome",
     "c": "an outcome of several columns",
 }
+# Functions whose further arguments are settings: knots, say, and no columns.
+WITH_OPTIONS = ("bs", "poly", "B", "binary", "C", "S", "T")
 # R's names for what formulas here write otherwise.
 WRITTEN_OTHERWISE = {
     "factor": "C(x) makes categories of numbers",
@@ -86,10 +88,13 @@ class Formula:
         }
         elsewhere = known_names(self.environment)
         named = set().union(*(term.var_names for term in _terms(description)))
+        options = {n for n in _options(description) if elsewhere.get(n) is not None}
         return plain | {
             name
             for name in named
-            if name and (name in held or np.ndim(elsewhere.get(name, ())) > 0)
+            if name
+            and (name in held or np.ndim(elsewhere.get(name, ())) > 0)
+            and (name in held or name not in options)
         }
 
     def grouping_columns(self):
@@ -363,6 +368,16 @@ def names_in(part):
         inner = [*part.args, *getattr(part, "kwargs", {}).values()]
         return set().union(*map(names_in, inner))
     return {part.name} if hasattr(part, "name") else set()
+
+
+def _options(description):
+    """Names in what a function takes besides its first argument: set of str."""
+    options = set()
+    for call in all_calls(description):
+        if call.callee in WITH_OPTIONS:
+            for part in [*call.args, *call.kwargs.values()][1:]:
+                options |= names_in(part)
+    return options
 
 
 def callee(component):

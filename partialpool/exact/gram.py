@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from partialpool.exact.design import Block
 
-# Cross-tables up to this many numbers (400 MB) are made in full.
-LARGEST_TABLE = 50_000_000
+# Tables of one factor by another up to this many numbers (16 MB) are made in full,
+# larger ones of the pairs of groups that occur.
+LARGEST_TABLE = 2_000_000
+# Columns up to which the products of all but the largest factor are made in full.
+LARGEST_SIDE = 3_000
 
 
 @dataclass
@@ -20,8 +24,8 @@ class Gram:
 
     Attributes
     ----------
-    dense : numpy.ndarray
-        Shape (r + 1, r + 1); the outcome comes last.
+    dense : numpy.ndarray or scipy.sparse.csr_array
+        Shape (r + 1, r + 1); the outcome comes last. Sparse where r is large.
     common : int
         How many of the columns are common.
     slices : list of slice or None
@@ -29,9 +33,10 @@ class Gram:
         largest. A factor's columns run through its groups, effects fastest.
     largest : int or None
         Which factor is kept apart.
-    cross : numpy.ndarray
+    cross : numpy.ndarray or scipy.sparse.csr_array
         Products of the dense columns and the effects of the largest factor;
-        shape (r + 1, groups, effects).
+        shape (r + 1, groups, effects), or where few groups of two factors
+        occur together (r + 1, groups * effects).
     within : numpy.ndarray
         Products of the largest factor's effects with each other, group by
         group; shape (groups, effects, effects).
@@ -59,29 +64,22 @@ def gram(design):
     -------
     Gram
 
-    Raises
-    ------
-    ValueError
-        If two grouping factors are both too large for a table of the one by the
-        other.
     """
-    sizes = [len(f.levels) * f.columns for f in design.factors]
-    largest = int(np.argmax(sizes)) if sizes else None
-    kept = [i for i in range(len(sizes)) if i != largest]
+    largest = _choose_largest(design.factors)
+    kept = [i for i in range(len(design.factors)) if i != largest]
     parts = [_Part(t.blocks, 1, None) for t in design.common]
     parts += [
-        _Part(t.blocks, len(design.factors[i].levels), design.factors[i])
+        _Part(t.blocks, len(design.factors[i].levels), design.factors[i].codes)
         for i in kept
         for t in design.factors[i].terms
     ]
     parts.append(_outcome_part(design))
-    _refuse_too_large(design, kept, largest, sizes)
     dense = _assemble_dense(parts, design)
     order, slices, common = _order(design, kept)
-    dense = dense[np.ix_(order, order)]
+    dense = dense[order][:, order]
     cross, within = _largest_products(parts, order, design, largest)
     centres = _centres(design, len(order))
-    _centre(dense, cross, centres, design)
+    dense, cross = _centre(dense, cross, centres, design)
     return Gram(
         dense,
         common,
@@ -99,7 +97,7 @@ class _Part:
 
     blocks: list
     groups: int
-    factor: object
+    codes: np.ndarray | None
 
     @property
     def columns(self):
@@ -110,36 +108,52 @@ def _outcome_part(design):
     return _Part([Block(None, np.ones((1, 1)), design.y)], 1, None)
 
 
-def _refuse_too_large(design, kept, largest, sizes):
-    for i in kept:
-        if sizes[i] * (sizes[largest] + sizes[i]) > LARGEST_TABLE:
-            raise ValueError(
-                f"{design.factors[i].name} ({sizes[i]:,} effects) crossed with "
-                f"{design.factors[largest].name} ({sizes[largest]:,}) is more than "
-                "memory can hold in closed form: use Bambi for this model."
-            )
+def _choose_largest(factors):
+    """The factor with most effects, or one that is nested in it: it can follow."""
+    if not factors:
+        return None
+    sizes = [len(factor.levels) * factor.columns for factor in factors]
+    largest = int(np.argmax(sizes))
+    outer = factors[largest]
+    inside = [i for i, factor in enumerate(factors) if _is_nested(factor, outer)]
+    return max(inside, key=lambda i: len(factors[i].levels))
+
+
+def _is_nested(inner, outer):
+    """Whether each group of one factor lies in one group of another."""
+    if len(inner.levels) < len(outer.levels):
+        return False
+    parent = np.empty(len(inner.levels), dtype=outer.codes.dtype)
+    parent[inner.codes] = outer.codes
+    return (parent[inner.codes] == outer.codes).all()
 
 
 def _assemble_dense(parts, design):
-    ends = np.cumsum([part.columns for part in parts])
-    dense = np.zeros((ends[-1], ends[-1]))
+    blocks = [[None] * len(parts) for _ in parts]
     for i, a in enumerate(parts):
-        rows = slice(ends[i] - a.columns, ends[i])
         for j, b in enumerate(parts[: i + 1]):
-            columns = slice(ends[j] - b.columns, ends[j])
-            if a.factor is not None and a.factor is b.factor:
+            if a.codes is not None and a.codes is b.codes:
                 product = _same_groups(a, b, design.rows)
-                product = _block_diagonal(product)
+                blocks[i][j] = _block_diagonal(product)
             else:
-                product = _product(a, b, design.rows)
-            dense[rows, columns] = product
-            dense[columns, rows] = product.T
-    return dense
+                blocks[i][j] = _product(a, b, design.rows)
+            blocks[j][i] = blocks[i][j].T
+    if sum(part.columns for part in parts) > LARGEST_SIDE:
+        return sparse.block_array(_as_sparse(blocks), format="csr")
+    return np.block([[_full(block) for block in row] for row in blocks])
+
+
+def _as_sparse(blocks):
+    return [[sparse.csr_array(block) for block in row] for row in blocks]
+
+
+def _full(block):
+    return block.toarray() if sparse.issparse(block) else block
 
 
 def _codes(part, block, inner=None, inner_size=1):
     """Code of a row: its group, its combination, and an `inner` code, fastest last."""
-    codes = None if part.factor is None else part.factor.codes
+    codes = part.codes
     if block.codes is not None:
         codes = (
             block.codes if codes is None else codes * len(block.matrix) + block.codes
@@ -150,6 +164,8 @@ def _codes(part, block, inner=None, inner_size=1):
 
 
 def _product(a, b, rows):
+    if a.groups * b.groups > LARGEST_TABLE and min(a.groups, b.groups) > 1:
+        return _sparse_product(a, b, rows)
     total = np.zeros((a.columns, b.columns))
     for x in a.blocks:
         for z in b.blocks:
@@ -163,6 +179,18 @@ def _product(a, b, rows):
             )
             total += product.reshape(total.shape)
     return total
+
+
+def _sparse_product(a, b, rows):
+    """Products of two terms of different factors, for the pairs that occur."""
+    joint = a.codes.astype(np.int64) * b.groups + b.codes
+    pairs, codes = np.unique(joint, return_inverse=True)
+    together = [_Part(part.blocks, len(pairs), codes) for part in (a, b)]
+    blocks = _same_groups(*together, rows)
+    rows = np.bincount(pairs // b.groups, minlength=a.groups)
+    starts = np.r_[0, np.cumsum(rows)]
+    shape = (a.columns, b.columns)
+    return sparse.bsr_array((blocks, pairs % b.groups, starts), shape=shape).tocsr()
 
 
 def _same_groups(a, b, rows):
@@ -182,6 +210,9 @@ def _same_groups(a, b, rows):
 
 def _block_diagonal(product):
     groups, rows, columns = product.shape
+    if groups**2 > LARGEST_TABLE:
+        place = np.arange(groups + 1)
+        return sparse.bsr_array((product, place[:-1], place)).tocsr()
     full = np.zeros((groups, rows, groups, columns))
     full[np.arange(groups), :, np.arange(groups), :] = product
     return full.reshape(groups * rows, groups * columns)
@@ -193,16 +224,21 @@ def _order(design, kept):
     order, slices, start = list(range(common)), [None] * len(design.factors), common
     for i in kept:
         factor = design.factors[i]
-        groups, first = len(factor.levels), start
-        by_term = []
-        for term in factor.terms:
-            size = groups * term.columns
-            by_term.append(np.arange(start, start + size).reshape(groups, term.columns))
-            start += size
-        order.extend(np.concatenate(by_term, axis=1).ravel())
-        slices[i] = slice(first, start)
+        order.extend(start + _by_group(factor))
+        slices[i] = slice(start, start + len(factor.levels) * factor.columns)
+        start = slices[i].stop
     order.append(start)
     return np.array(order), slices, common
+
+
+def _by_group(factor):
+    """Where each column of a factor comes from, if they lie term by term."""
+    groups, start, by_term = len(factor.levels), 0, []
+    for term in factor.terms:
+        size = groups * term.columns
+        by_term.append(np.arange(start, start + size).reshape(groups, term.columns))
+        start += size
+    return np.concatenate(by_term, axis=1).ravel()
 
 
 def _largest_products(parts, order, design, largest):
@@ -210,16 +246,9 @@ def _largest_products(parts, order, design, largest):
         return np.zeros((len(order), 0, 0)), np.zeros((0, 0, 0))
     factor = design.factors[largest]
     groups = len(factor.levels)
-    mine = [_Part(term.blocks, groups, factor) for term in factor.terms]
-    cross = np.concatenate(
-        [
-            np.concatenate(
-                [_product(part, own, design.rows) for part in parts]
-            ).reshape(len(order), groups, -1)
-            for own in mine
-        ],
-        axis=2,
-    )[order]
+    mine = [_Part(term.blocks, groups, factor.codes) for term in factor.terms]
+    cross = [[_product(part, own, design.rows) for own in mine] for part in parts]
+    cross = _by_effect(cross, factor, order)
     within = np.concatenate(
         [
             np.concatenate([_same_groups(a, b, design.rows) for b in mine], axis=2)
@@ -228,6 +257,16 @@ def _largest_products(parts, order, design, largest):
         axis=1,
     )
     return cross, within
+
+
+def _by_effect(blocks, factor, order):
+    """Put products side by side, a group's effects next to each other."""
+    if any(sparse.issparse(block) for row in blocks for block in row):
+        return sparse.block_array(_as_sparse(blocks), format="csr")[order][
+            :, _by_group(factor)
+        ]
+    full = np.block(blocks)[order][:, _by_group(factor)]
+    return full.reshape(len(order), -1, factor.columns)
 
 
 def _centres(design, columns):
@@ -240,11 +279,18 @@ def _centres(design, columns):
 
 
 def _centre(dense, cross, centres, design):
-    """Take the mean from each common column, in place, by the intercept's sums."""
+    """Take the mean from each common column by the sums of the intercept's."""
     place = next((i for i, t in enumerate(design.common) if t.is_intercept), None)
     if place is None:
-        return
+        return dense, cross
     place = sum(term.columns for term in design.common[:place])
-    dense -= np.outer(centres, dense[place])
-    dense -= np.outer(dense[:, place], centres)
-    cross -= centres[:, None, None] * cross[place]
+    dense = _take(dense, centres, dense[[place]])
+    dense = _take(dense.T, centres, dense.T[[place]]).T
+    flat = cross.reshape(len(centres), -1)
+    return dense, _take(flat, centres, flat[[place]]).reshape(cross.shape)
+
+
+def _take(matrix, centres, row):
+    if not sparse.issparse(matrix):
+        return matrix - centres[:, None] * row
+    return sparse.csr_array(matrix - sparse.csr_array(centres[:, None]) @ row)

@@ -95,19 +95,19 @@ def _add_effects(variables, coords, factor, effects):
 
 def _add_sds(variables, coords, design, density, theta):
     variables[names.SIGMA] = ((), np.exp(theta[:, 0]))
-    for factor, spread in zip(design.factors, density.spreads, strict=True):
-        for term, sds in _each_term(factor.terms, np.exp(theta[:, spread.sds])):
+    for factor, scale in zip(design.factors, density.scales, strict=True):
+        for term, sds in _each_term(factor.terms, np.exp(theta[:, scale.sds])):
             named = _named(term, sds, names.expression_dim(term.name), coords)
             variables[names.group_sd(term.name)] = named
-        if spread.correlations.start != spread.correlations.stop:
-            _add_correlations(variables, factor, density, spread, theta)
+        if scale.correlations.start != scale.correlations.stop:
+            _add_correlations(variables, factor, density, scale, theta)
 
 
-def _add_correlations(variables, factor, density, spread, theta):
-    lower = density.covariance_factor(theta, spread)
+def _add_correlations(variables, factor, density, scale, theta):
+    lower = density.covariance_factor(theta, scale)
     lower = lower / np.linalg.norm(lower, axis=2, keepdims=True)
     correlation = lower @ lower.transpose(0, 2, 1)
-    pairs = correlation[:, *np.tril_indices(spread.effects, -1)]
+    pairs = correlation[:, *np.tril_indices(scale.effects, -1)]
     name = names.correlation(factor.name)
     if pairs.shape[1] == 1:
         variables[name] = ((), pairs[:, 0])

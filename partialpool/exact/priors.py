@@ -43,7 +43,7 @@ class Prior:
 
 
 # Log densities of a standard deviation s, up to a constant.
-SPREADS = {
+SD_DENSITIES = {
     "HalfNormal": lambda s, sigma=1: -0.5 * (s / sigma) ** 2,
     "HalfStudentT": lambda s, nu=1, sigma=1: (
         -0.5 * (nu + 1) * np.log1p((s / sigma) ** 2 / nu)
@@ -70,14 +70,14 @@ class Priors:
         measured from the design's shift.
     sigma : callable
         Log density of the residual standard deviation, up to a constant.
-    spreads : list of list of callable
+    group_sds : list of list of callable
         For each grouping factor, the log densities of its standard deviations.
     """
 
     mean: np.ndarray
     precision: np.ndarray
     sigma: object
-    spreads: list
+    group_sds: list
 
 
 def choose_priors(design, wanted):
@@ -113,8 +113,8 @@ def choose_priors(design, wanted):
     _refuse_unknown(design, wanted)
     mean, precision = _common_priors(design, wanted)
     default = Prior("HalfStudentT", nu=4, sigma=design.outcome_sd)
-    sigma = _spread_density("sigma", wanted.get("sigma", default), 1)[0]
-    spreads = [
+    sigma = _sd_density("sigma", wanted.get("sigma", default), 1)[0]
+    group_sds = [
         [
             density
             for term in factor.terms
@@ -122,7 +122,7 @@ def choose_priors(design, wanted):
         ]
         for factor in design.factors
     ]
-    return Priors(mean, precision, sigma, spreads)
+    return Priors(mean, precision, sigma, group_sds)
 
 
 def _as_dict(wanted):
@@ -279,24 +279,26 @@ def _group_densities(design, term, wanted):
             "effects around 0 keep the posterior in closed form: use Bambi for this "
             "model."
         )
-    spread = prior.args.get("sigma")
-    if not hasattr(spread, "args"):
+    sd = prior.args.get("sigma")
+    if not hasattr(sd, "args"):
         raise ValueError(
             f"The prior of {term.name} fixes its standard deviation: give it one of "
             'its own, as in Prior("Normal", sigma=Prior("HalfNormal", sigma=1)).'
         )
-    return _spread_density(f"{term.name}_sigma", spread, term.columns)
+    return _sd_density(f"{term.name}_sigma", sd, term.columns)
 
 
-def _spread_density(name, prior, columns):
-    if getattr(prior, "name", None) not in SPREADS:
+def _sd_density(name, prior, columns):
+    if getattr(prior, "name", None) not in SD_DENSITIES:
         raise ValueError(
             f"The prior of {name} is {getattr(prior, 'name', prior)!r}: choose from "
-            f"{', '.join(SPREADS)}."
+            f"{', '.join(SD_DENSITIES)}."
         )
-    allowed = list(inspect.signature(SPREADS[prior.name]).parameters)[1:]
+    allowed = list(inspect.signature(SD_DENSITIES[prior.name]).parameters)[1:]
     args = _arguments(name, prior, allowed, columns)
     return [
-        partial(SPREADS[prior.name], **{key: value[i] for key, value in args.items()})
+        partial(
+            SD_DENSITIES[prior.name], **{key: value[i] for key, value in args.items()}
+        )
         for i in range(columns)
     ]

@@ -224,11 +224,21 @@ def make_recipe(formula, rows):
             if name in encoded and name not in rows.varying:
                 levels = rows.codes([name])[1][name].tolist()
             columns[name] = Column(kind, levels, False, rows.moments(name))
+    _refuse_one_level(columns)
     with plain_errors(f"The formula '{formula.text}'"):
         states = transforms.learn(description, rows, formula.environment)
     recipe = Recipe(formula.text, columns, states)
     values = _values(evaluate(recipe, formula))
     return Recipe(formula.text, columns, states, values)
+
+
+def _refuse_one_level(columns):
+    for name, known in columns.items():
+        if known.levels is not None and len(known.levels) == 1:
+            raise faults.TableError(
+                f"Column {faults.quote(name)} is {faults.quote(known.levels[0])} in "
+                "every row, and a predictor has to differ: take it out of the formula."
+            )
 
 
 def _encoded(description):
@@ -258,6 +268,12 @@ def evaluate(recipe, formula):
         table = _small_table(recipe)
         built = DesignMatrices(description, table, with_functions(formula.environment))
     _refuse_made_categories(description, recipe)
+    for term in _expressions(built):
+        if np.size(term.data) == 0:
+            raise FormulaError(
+                f"{term.name} is the same in every row, and a predictor has to "
+                "differ: take it out of the formula."
+            )
     return built
 
 
@@ -272,10 +288,14 @@ def evaluate_again(recipe, formula):
     return built
 
 
-def _values(built):
-    parts = [t.data for t in built.common.terms.values()] if built.common else []
+def _expressions(built):
     groups = built.group.terms.values() if built.group else []
-    parts += [term.expr.data for term in groups]
+    common = built.common.terms.values() if built.common else []
+    return [*common, *(term.expr for term in groups)]
+
+
+def _values(built):
+    parts = [term.data for term in _expressions(built)]
     flat = [np.ravel(np.asarray(part, dtype=float)) for part in parts]
     return np.concatenate([np.zeros(0), *flat]).tolist()
 

@@ -60,6 +60,7 @@ def _warn(text):
 def _dependent_terms(design, gram):
     """Names of common terms whose columns are combinations of each other."""
     products = gram.dense[: gram.common, : gram.common]
+    products = products.toarray() if hasattr(products, "toarray") else products
     scale = np.sqrt(np.diag(products))
     if not (scale > 0).all():
         return []

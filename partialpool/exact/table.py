@@ -119,22 +119,21 @@ def _read_cells(formula, cells):
         if name not in varying and name not in held:
             _refuse_absent_from_cells(name, cells, held, varying)
     sources = {name: f"mean_{name}" if name in varying else name for name in names}
-    used = [*CELL_COLUMNS, *sources.values()]
-    numbers = [*CELL_COLUMNS, *(f"mean_{name}" for name in names & set(varying))]
+    products = _products_within(cells, formula.outcome, sorted(names & set(varying)))
+    numbers = ["n", "mean", *products.values()]
+    numbers += [f"mean_{name}" for name in names & set(varying)]
+    used = list(dict.fromkeys([*numbers, *sources.values()]))
+    _refuse_absent(cells, used)
     settled = _settle_all(
         cells[used], numbers, formula.grouping_columns(), advice="collapse them again"
     )
-    sums = {name: settled[name].to_numpy(float) for name in CELL_COLUMNS}
-    _refuse_impossible_sums(sums)
-    within = {frozenset([formula.outcome]): sums["ss"]}
-    for x, z in itertools.combinations_with_replacement(sorted(varying), 2):
-        within[frozenset([x, z])] = _products_within(cells, x, z)
-    for x in varying:
-        within[frozenset([x, formula.outcome])] = cells[f"sp_{x}"].to_numpy(float)
-    y = Multiplier(sums["mean"], {formula.outcome: 1.0})
+    _refuse_impossible_sums(settled)
+    within = {key: settled[name].to_numpy(float) for key, name in products.items()}
+    n = settled["n"].to_numpy(float)
+    y = Multiplier(settled["mean"].to_numpy(float), {formula.outcome: 1.0})
     predictors = settled[[sources[name] for name in sorted(names)]]
     predictors = predictors.set_axis(sorted(names), axis=1)
-    return Rows(predictors, formula.outcome, y, sums["n"], within)
+    return Rows(predictors, formula.outcome, y, n, within)
 
 
 def _varying(cells):
@@ -154,9 +153,16 @@ def _bookkeeping(cells, varying):
     return [*CELL_COLUMNS, *sums]
 
 
-def _products_within(cells, x, z):
-    name = f"ss_{x}" if x == z else f"sp_{x}_{z}"
-    return cells[name if name in cells else f"sp_{z}_{x}"].to_numpy(float)
+def _products_within(cells, outcome, varying):
+    """Columns with sums of products about the cells' means, by the two names."""
+    columns = {frozenset([outcome]): "ss"}
+    for x in varying:
+        columns[frozenset([x])] = f"ss_{x}"
+        columns[frozenset([x, outcome])] = f"sp_{x}"
+    for x, z in itertools.combinations(varying, 2):
+        name = f"sp_{x}_{z}"
+        columns[frozenset([x, z])] = name if name in cells else f"sp_{z}_{x}"
+    return columns
 
 
 def _refuse_absent_from_cells(name, cells, held, varying):
@@ -171,12 +177,12 @@ def _refuse_absent_from_cells(name, cells, held, varying):
     faults.refuse(faults.absent(name, there, hint=f"{hint} the table", table="cells"))
 
 
-def _refuse_impossible_sums(sums):
-    n, ss = sums["n"], sums["ss"]
-    wrong = {
-        "n, below 1 or no whole number,": (n < 1) | (n % 1 != 0),
-        "ss, a sum of squares below 0,": ss < 0,
-    }
+def _refuse_impossible_sums(cells):
+    n = cells["n"]
+    wrong = {"n, below 1 or no whole number,": (n < 1) | (n % 1 != 0)}
+    for name in cells:
+        if name == "ss" or name.startswith("ss_"):
+            wrong[f"{name}, a sum of squares below 0,"] = cells[name] < 0
     for what, where in wrong.items():
         if where.any():
             raise faults.TableError(
