@@ -38,7 +38,10 @@ def refusal(formula, rows=None):
             "y ~ unheard(x)",
             "The formula uses unheard, which is not known: define or import it",
         ),
-        ("y ~ np.unheard(x)", "The formula 'y ~ np.unheard(x)' cannot be worked out: modu"),
+        (
+            "y ~ np.unheard(x)",
+            "The formula 'y ~ np.unheard(x)' cannot be worked out: modu",
+        ),
         (
             "y ~ scale(unheard(x))",
             "The formula uses unheard, which is not known: define or import it",
@@ -152,3 +155,124 @@ def test_values_of_the_caller_are_no_columns():
 def test_a_list_of_the_caller_does_not_stand_in_for_a_column():
     # A column left out of the table must not be found by accident elsewhere.
     assert refusal("y ~ np.log(FORMULAS)").startswith("Column 'FORMULAS' is not in")
+
+
+# Roles ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("formula", "where"),
+    [
+        ("y ~ np.log(y) + (1|g)", "np.log(y)"),
+        ("y ~ x + scale(y):sex", "scale(y):sex"),
+        ("y ~ x + bs(y, df=4)", "bs(y, df=4)"),
+        ("y ~ x + offset(np.log(y))", "offset(np.log(y))"),
+        ("y ~ {x + y}", "I(x + y)"),
+        ("y ~ x + (np.abs(y)|g)", "np.abs(y)|g"),
+        ("y ~ x + (1|g:y)", "1|g:y"),
+        ("y ~ x + (1|C(y))", "1|C(y)"),
+        ("weighted(y, y) ~ x", "weighted(y, y)"),
+    ],
+)
+def test_the_outcome_has_no_other_role(formula, where):
+    said = refusal(formula)
+    assert said.startswith(f"y is the outcome and stands in {where} as well: a column")
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["weighted(y, w) ~ w + (w|g)", "y ~ x + (x|g) + (1|x)", "y ~ g + (1|g)"],
+)
+def test_other_columns_may_have_several_roles(formula):
+    design_of(formula, table())
+
+
+@pytest.mark.parametrize(
+    ("formula", "within"),
+    [
+        ("y ~ offset(z) * x", "offset(z):x"),
+        ("y ~ x:offset(z)", "x:offset(z)"),
+        ("y ~ (offset(z)|g)", "offset(z)|g"),
+        ("y ~ (0 + offset(np.log(w))|g)", "offset(np.log(w))|g"),
+    ],
+)
+def test_an_offset_stands_by_itself(formula, within):
+    assert f"stands inside {within}: an offset has no coeff" in refusal(formula)
+
+
+# Numbers and powers -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("formula", "number"),
+    [
+        ("y ~ x*3 + (1|g)", "3"),
+        ("y ~ 10 + x", "10"),
+        ("y ~ x - 4", "4"),
+        ("y ~ 0.5", "0.5"),
+        ("y ~ x:2", "2"),
+        ("y ~ x/3 + (1|g)", "3"),
+        ("y ~ x + (5 + x|g)", "5"),
+        ("y ~ (1 + 2*x|g)", "2"),
+        ("y ~ (1|g/7)", "7"),
+        ("y ~ x + (1|3)", "3"),
+        ("y ~ 'x' + (1|g)", "'x'"),
+        ("y ~ None", "None"),
+    ],
+)
+def test_a_number_as_a_term_is_refused_with_the_way_to_write_arithmetic(
+    formula, number
+):
+    assert refusal(formula) == (
+        f"The formula '{formula}' has {number} as a term, where only 0 and 1 may "
+        "stand, for no intercept and for one: put arithmetic in I(), as in I(2 * x)."
+    )
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + -x", "y ~ x + (0|g)", "y ~ x + 1e3"])
+def test_other_numbers_are_refused_in_one_sentence(formula):
+    assert refusal(formula).startswith(f"The formula '{formula}' cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("formula", "names"),
+    [
+        ("y ~ -1 + x", ["x"]),
+        ("y ~ 1 + 0 + x", ["x"]),
+        ("y ~ x - 1 + (1|g)", ["x"]),
+        ("y ~ +1 + x", ["Intercept", "x"]),
+        ("y ~ I(2 * x) + I(x - 3)", ["Intercept", "I(2 * x)", "I(x - 3)"]),
+        ("y ~ (x + z)**2", ["Intercept", "x", "z", "x:z"]),
+        ("y ~ ((x + z + w))**3", "Intercept x z w x:z x:w z:w x:z:w".split()),
+        ("y ~ (sex + prior)**2", ["Intercept", "sex", "prior", "sex:prior"]),
+        ("y ~ {x**2} + I(x**3)", ["Intercept", "I(x ** 2)", "I(x ** 3)"]),
+    ],
+)
+def test_zero_one_and_arithmetic_are_what_they_were(formula, names):
+    assert [term.name for term in design_of(formula, table()).common] == names
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ z + x**3",
+        "y ~ (x)**2 + (1|g)",
+        "y ~ x*z**2",
+        "y ~ np.log(w)**2",
+        "y ~ sex**2",
+        "y ~ (x**2|g)",
+        "y ~ x:z**2",
+        "y ~ x**1",
+    ],
+)
+def test_a_power_of_one_column_is_refused_and_not_dropped(formula):
+    assert refusal(formula) == (
+        f"The formula '{formula}' has a power of one column, which here would be the "
+        "column itself: put arithmetic in I(), as in I(x**2)."
+    )
+
+
+@pytest.mark.parametrize("power", ["0", "1", "-1", "2.5", "w", "'2'", "(1 + 1)"])
+def test_a_power_of_several_columns_is_a_whole_number(power):
+    said = refusal(f"y ~ (x + z)**{power} + (1|g)")
+    assert "has a power that is no whole number above 1: (a + b)**2 stands for" in said

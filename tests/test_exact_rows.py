@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import partialpool as pool
 from partialpool.exact.formula import FormulaError, parse
 from partialpool.exact.rows import Multiplier
 from partialpool.exact.table import read_rows
@@ -108,100 +107,64 @@ def test_an_empty_table_is_refused():
     assert refusal(rows=table()[:0]).startswith("The table has 0 rows, so it holds")
 
 
-# Cells ------------------------------------------------------------------------
+# One name for one column ---------------------------------------------------------
 
 
-def test_weights_need_rows():
-    cells = cells_of(table(), ["g", "w"])
-    assert "weighted() needs the rows themselves" in refusal(
-        "weighted(y, w) ~ (1|g)", cells
+@pytest.mark.parametrize("name", ["y", "w", "x", "z", "g", "h"])
+def test_a_column_that_is_there_twice_is_refused(name):
+    rows = table()
+    twice = pd.concat([rows, rows[[name]]], axis=1)
+    said = f"Column {name!r} is in the table 2 times: rename or drop all but one."
+    formula = "weighted(y, w) ~ np.log(x) + offset(z) + (1|g:h)"
+    assert refusal(formula, twice.assign(v=1)) == said
+    design_of("v ~ year", twice.assign(v=rows["y"]))
+
+
+def test_names_of_columns_that_no_formula_can_write_are_refused():
+    said = refusal("y ~ `3` + (1|g)", table().rename(columns={"x": 3}))
+    assert said.startswith(
+        "Column 3 has a name that is no text, which a formula cannot"
+    )
+    said = refusal(rows=pd.concat({"a": table()}, axis=1))
+    assert said.startswith(
+        "The columns of this table have 2 levels, such as ('a', 'y')"
     )
 
 
-def test_cells_of_another_outcome_are_refused():
-    cells = cells_of(table(), ["g"])
-    said = refusal("pay ~ (1|g)", cells)
-    assert said == "The cells were collapsed from y, but the formula models pay."
-
-
-def test_cells_lack_the_columns_they_were_not_collapsed_by():
-    assert refusal("y ~ sex + (1|g)", cells_of(table(), ["g"])) == (
-        "Column 'sex' is not in the cells, which has 'g': correct the name or add it "
-        "to by= (a category) or to continuous= (a number) when you collapse the table."
-    )
+def test_rows_of_one_index_are_rows():
+    rows = table()
+    assert design_of("y ~ x + (1|g)", pd.concat([rows, rows])).rows.count == 240
 
 
 @pytest.mark.parametrize(
-    ("name", "near"),
-    [("priors", "prior"), ("xx", "x"), ("nn", None), ("sss", None), ("means", None)],
-)
-def test_near_names_among_cells_are_those_that_a_formula_may_use(name, near):
-    hint = f" (did you mean {near!r}?)" if near else ""
-    cells = cells_of(table(), ["g", "prior"], ["x", "z"])
-    assert refusal(f"y ~ {name} + (1|g)", cells) == (
-        f"Column {name!r} is not in the cells, which has 'g', 'prior', 'x', 'z': "
-        f"correct the name{hint} or add it to by= (a category) or to continuous= (a "
-        "number) when you collapse the table."
-    )
-
-
-def test_cells_of_a_yes_or_no_outcome_are_refused():
-    cells = pool.collapse(table(), "flag", ["sex", "g"])
-    expected = (
-        "The cells hold a yes-or-no outcome, flag, which has no closed form: use "
-        'bambi.Model("p(successes, trials) ~ …", cells, family="binomial").'
-    )
-    assert refusal("flag ~ sex + (1|g)", cells) == expected
-    # Also where the label of the cells got lost, or a column is missing too.
-    assert refusal("flag ~ unheard", pd.DataFrame(cells.to_dict())) == expected
-
-
-@pytest.mark.parametrize("column", ["n", "mean", "ss"])
-def test_cells_must_be_complete(column):
-    cells = cells_of(table(), ["g"])
-    attrs = cells.attrs
-    cells[column] = cells[column].astype(float)
-    cells.loc[2, column] = np.nan
-    cells.attrs = attrs
-    assert refusal("y ~ (1|g)", cells) == (
-        f"Column {column!r} is missing in 1 of 6 rows (row 2): collapse them again, or "
-        "fill it in."
-    )
-
-
-def test_products_of_two_numbers_that_vary_within_cells_are_refused():
-    cells = cells_of(table(), ["g"], ["x", "z"])
-    said = refusal("y ~ x:z + (1|g)", cells)
-    assert said.startswith("A term multiplies x and z, and cells hold no sums for th")
-
-
-@pytest.mark.parametrize(
-    ("formula", "says"),
+    ("column", "says"),
     [
-        ("y ~ np.exp(x)", "np.exp(x) bends x, and cells hold sums of x itself: "),
-        ("y ~ I(x**2)", "I(x ** 2) bends x, and cells hold sums of x itself: "),
-        ("y ~ I(x * h)", "I(x * h) bends x, and cells hold sums of x itself: "),
-        ("y ~ g + offset(x)", "offset(x) varies within the cells: take it from the"),
-        ("y ~ scale(np.exp(x))", "scale(np.exp(x)) needs np.exp(x) in each row, and"),
-        ("y ~ bs(x, df=4)", "bs(x, df=4) needs x in each row, and cells hold sums of"),
-        ("y ~ poly(x, 2):g", "poly(x, 2) needs x in each row, and cells hold sums of"),
-        ("y ~ B(x, 3)", "B(x, 3) needs x in each row, and cells hold sums of x"),
-        ("y ~ I(h - np.mean(h))", "I(h - np.mean(h)) depends on the whole column"),
+        (
+            pd.Timestamp("2024-01-01"),
+            "dates where numbers or text are needed: make num",
+        ),
+        (pd.Period("2024"), "dates where numbers or text are needed"),
+        (pd.Timedelta(1, "h"), "durations where numbers or text are needed: make numb"),
     ],
 )
-def test_what_cells_cannot_tell_is_refused(formula, says):
-    cells = cells_of(table(), ["g", "h"], ["x"])
-    assert refusal(formula, cells).startswith(says)
+@pytest.mark.parametrize("kind", ["own", object])
+def test_times_are_no_predictors(kind, column, says):
+    values = pd.Series([column] * 120, index=table().index)
+    rows = table().assign(t=values if kind == "own" else values.astype(object))
+    for formula in ("y ~ t + (1|g)", "y ~ (t|g)", "y ~ x:t"):
+        assert refusal(formula, rows).startswith(f"Column 't' holds {says}")
+    assert refusal("t ~ x", rows).startswith("Column 't' holds d")
 
 
-def test_an_outcome_constant_in_each_cell_but_not_across_them_is_fine():
-    rows = table()
-    rows["y"] = rows["h"].astype(float)
-    design_of("y ~ (1|g)", cells_of(rows, ["g", "h"]))
-    rows["y"] = 1.0
-    assert "Every value of y is the same" in refusal(
-        "y ~ (1|g)", cells_of(rows, ["g", "h"])
+@pytest.mark.parametrize(
+    "formula", ["y ~ k + (1|g)", "y ~ x:k", "y ~ (k|g)", "y ~ C(k)"]
+)
+def test_a_category_of_one_level_is_refused(formula):
+    said = (
+        "Column 'k' is 'all' in every row, and a predictor has to differ: take it out"
     )
+    assert refusal(formula, k="all").startswith(said)
+    design_of("y ~ x + (1|k)", table().assign(k="all"))
 
 
 # Numbers ------------------------------------------------------------------------
