@@ -13,8 +13,8 @@ TAIL = 3
 # the other their variance is finite, which is worth a few more pilot rounds.
 LARGEST_K, GOOD_K = 0.7, 0.5
 # Pilot rounds: how many at most, how many draws in each, and the share of them that
-# must be effective to need no more, and in the last round.
-ROUNDS, PILOT, EVEN, LEAST = 8, 400, 0.4, 0.03
+# must be effective to need no more, to need no other proposal, and at the very end.
+ROUNDS, PILOT, EVEN, FAIR, LEAST = 8, 400, 0.4, 0.15, 0.03
 # Where those rounds do not do: the chains that look around, and their steps before
 # each further round; proposals around so many of their points, each as wide as this
 # share of the points near it, and by this much wider; their degrees of freedom.
@@ -108,13 +108,14 @@ def by_importance(pilot, count, distinct, rng):
     Sample or None
     """
     for bound in np.linspace(GOOD_K, LARGEST_K, ROUNDS):
-        least = LEAST if bound == LARGEST_K else EVEN
+        least = FAIR if bound == LARGEST_K else EVEN
         if pilot.serves(bound, least, distinct, rng):
             return pilot.sample(count, distinct, rng)
         pilot.widen()
     for steps in SCOUTING:
         pilot.scout(steps, rng)
-        if pilot.serves(LARGEST_K, LEAST, distinct, rng):
+        least = LEAST if steps == SCOUTING[-1] else FAIR
+        if pilot.serves(LARGEST_K, least, distinct, rng):
             return pilot.sample(count, distinct, rng)
     return None
 
