@@ -1,6 +1,7 @@
 """Tests of the marginal posterior, against the covariance of all rows in full."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal
 
@@ -218,6 +219,23 @@ def test_factors_that_the_largest_is_nested_in_are_eliminated(formula, eliminate
     _, marginal = marginal_of(formula, table())
     found = [len(stage.columns) for stage in marginal._remainder.stages]
     assert found == eliminated
+
+
+def test_factors_that_only_an_eliminated_one_ties_together():
+    # In every group the slopes' column adds up to 0, so that its products with 1 do:
+    # only the correlation of the second factor's effects ties the others together.
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame({"x": np.tile([-1.0, 1.0], 48), "y": rng.normal(10, 2, 96)})
+    for name, repeats in {"c": 4, "b": 8, "a": 16, "top": 32}.items():
+        rows[name] = (np.arange(96) // repeats).astype(str)
+    formula = "y ~ 1 + (1|c) + (x|b) + (1|a) + (0 + x|top)"
+    design, marginal = marginal_of(formula, rows, 2.0)
+    assert len(marginal._remainder.stages) == 3
+    dense = dense_model(formula, rows)
+    theta = points(marginal)
+    ours = marginal.log_density(theta)
+    full = [dense_log_density(design, dense, marginal, t, 2.0) for t in theta]
+    np.testing.assert_allclose(ours - ours[0], np.array(full) - full[0], atol=1e-7)
 
 
 def test_a_factor_of_one_group_and_levels_without_rows():

@@ -130,7 +130,10 @@ def in_full(array):
 
 
 @pytest.mark.parametrize("side", [0, 3000])
-@pytest.mark.parametrize("formula", [f for f in FORMULAS if "|" in f])
+@pytest.mark.parametrize(
+    "formula",
+    [*(f for f in FORMULAS if "|" in f), "y ~ (0 + prior|g) + (0 + band|g:h) + (1|h)"],
+)
 def test_products_of_the_pairs_that_occur_are_those_in_full(monkeypatch, formula, side):
     rows = table()
     full = gram(design_of(formula, rows))

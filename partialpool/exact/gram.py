@@ -76,7 +76,11 @@ def gram(design):
     parts.append(_outcome_part(design))
     dense = _assemble_dense(parts, design)
     order, slices, common = _order(design, kept)
-    dense = dense[order][:, order]
+    dense = (
+        dense[order][:, order]
+        if sparse.issparse(dense)
+        else dense[np.ix_(order, order)]
+    )
     cross, within = _largest_products(parts, order, design, largest)
     centres = _centres(design, len(order))
     dense, cross = _centre(dense, cross, centres, design)
@@ -265,7 +269,7 @@ def _by_effect(blocks, factor, order):
         return sparse.block_array(_as_sparse(blocks), format="csr")[order][
             :, _by_group(factor)
         ]
-    full = np.block(blocks)[order][:, _by_group(factor)]
+    full = np.block(blocks)[np.ix_(order, _by_group(factor))]
     return full.reshape(len(order), -1, factor.columns)
 
 
