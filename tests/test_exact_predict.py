@@ -1,5 +1,7 @@
 """Tests of predictions: three kinds of uncertainty, for rows seen and unseen."""
 
+from importlib import import_module
+
 import arviz as az
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 import partialpool as pool
-from tests.dense_models import cells_of, dense_model, fit, table
+from tests.dense_models import cells_of, dense_model, fit, refusal_of, table
 
 
 def by_hand(posterior, rows):
@@ -260,3 +262,156 @@ def test_predictions_from_cells_are_those_from_rows():
     formula = "y ~ scale(x) * sex + (1|g)"
     a, b = (pool.predict(fit(formula, t), rows[:5], seed=1) for t in (rows, cells))
     assert_allclose(a["mean"], b["mean"], atol=1e-3)
+
+
+# Numbers that are none ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ x + (1|g)",
+        "y ~ z + (x|g)",
+        "y ~ z + offset(x) + (1|g)",
+        "y ~ scale(x) + (scale(x)|g)",
+        "y ~ x:sex + (1|g)",
+        "y ~ bs(x, df=4) + (1|g)",
+        "y ~ poly(x, 2) + (1|g)",
+        "y ~ np.tanh(x) + (1|g)",
+        "y ~ np.minimum(x, 3) + (1|g)",
+        "y ~ I(x > 2) + (1|g)",
+        "y ~ I(1 / x) + (1|g)",
+        "y ~ z + (1|x)",
+    ],
+)
+@pytest.mark.parametrize("kind", [float, object, "Float64"])
+def test_infinite_numbers_are_refused_in_every_role(formula, kind):
+    found = fit(formula, draws=8)
+    rows = table()[:4].reset_index(drop=True)
+    rows["x"] = pd.Series([1.0, np.inf, 2.0, -np.inf]).astype(kind)
+    said = refusal_of(pool.predict, found, rows, unseen="draw")
+    assert said.startswith(
+        "Column 'x' is infinite in 2 of 4 rows (rows 1, 3): it often"
+    )
+
+
+@pytest.mark.parametrize(
+    ("formula", "name"),
+    [
+        ("y ~ np.log(w) + (1|g)", "np.log(w)"),
+        ("y ~ log(w) + (1|g)", "log(w)"),
+        ("y ~ x + (np.log(w)|g)", "np.log(w)"),
+        ("y ~ x + offset(np.log(w)) + (1|g)", "offset(np.log(w))"),
+        ("y ~ scale(np.log(w)) + (1|g)", "scale(np.log(w))"),
+        ("y ~ np.log(w):sex + (1|g)", "np.log(w)"),
+        ("y ~ bs(np.log(w), df=4) + (1|g)", "bs(np.log(w), df=4)"),
+        ("y ~ I(x / w) + (1|g)", "I(x / w)"),
+        ("y ~ x + offset(I(x / w)) + (1|g)", "offset(I(x / w))"),
+        ("y ~ x + (I(x / w)|g)", "I(x / w)"),
+    ],
+)
+def test_terms_that_are_no_finite_numbers_are_refused(formula, name):
+    found = fit(formula, draws=8)
+    rows = table()[:5].reset_index(drop=True).assign(w=[0.0, 1, 2, 0.0, 3])
+    said = refusal_of(pool.predict, found, rows)
+    assert said == (
+        f"{name} is not a finite number in 2 of 5 rows (rows 0, 3): look for a log or "
+        "a division of 0."
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, None, pd.NA, pd.NaT])
+@pytest.mark.parametrize("column", ["x", "z", "sex", "g", "h"])
+def test_missing_values_are_refused_in_every_role(wide_fit, column, value):
+    rows = table()[:3].reset_index(drop=True)
+    rows[column] = rows[column].astype(object)
+    rows.loc[1, column] = value
+    said = refusal_of(pool.predict, wide_fit, rows, unseen="draw")
+    assert said == (
+        f"Column {column!r} is missing in 1 of 3 rows (row 1): drop it, or fill it in."
+    )
+
+
+@pytest.mark.parametrize("column", ["x", "z", "sex", "g", "h"])
+def test_columns_that_are_there_twice_are_refused(wide_fit, column):
+    rows = pd.concat([table()[:3], table()[[column]][:3]], axis=1)
+    said = refusal_of(pool.predict, wide_fit, rows)
+    assert (
+        said
+        == f"Column {column!r} is in the table 2 times: rename or drop all but one."
+    )
+
+
+# What else is asked for -----------------------------------------------------------
+
+
+def test_each_new_group_has_a_stream_of_its_own(wide_fit):
+    rows = table()[:4].assign(g=["new", "a", "newer", "other"])
+    whole = pool.predict(wide_fit, rows, unseen="draw", seed=3)
+    for place in ([0], [2, 1], [3, 2, 0]):
+        part = pool.predict(wide_fit, rows.iloc[place], unseen="draw", seed=3)
+        assert_allclose(part["mean"], whole["mean"][..., place])
+    other = pool.predict(wide_fit, rows, unseen="draw", seed=4)
+    assert not np.allclose(other["mean"][..., 0], whole["mean"][..., 0])
+    assert_allclose(other["mean"][..., 1], whole["mean"][..., 1])
+
+
+def test_new_groups_of_two_factors_are_drawn_apart():
+    found = fit(
+        "y ~ (1|g) + (1|k)", table().assign(k=lambda rows: rows["prior"]), draws=4000
+    )
+    rows = pd.DataFrame({"g": ["new", "new", "a"], "k": ["new", "q1", "new"]})
+    mean = pool.predict(found, rows, unseen="draw", seed=1)["mean"].to_numpy()
+    posterior = found["posterior"].to_dataset()
+    own = mean - posterior["Intercept"].to_numpy()[..., None]
+    g = own[..., 1] - posterior["1|k"].sel(k__factor_dim="q1").to_numpy()
+    k = own[..., 2] - posterior["1|g"].sel(g__factor_dim="a").to_numpy()
+    assert_allclose(own[..., 0], g + k)
+    scaled = [
+        (effect / posterior[f"1|{name}_sigma"].to_numpy()).ravel()
+        for name, effect in (("g", g), ("k", k))
+    ]
+    assert abs(np.corrcoef(scaled)[0, 1]) < 0.08
+
+
+def test_more_rows_than_memory_holds_are_refused(wide_fit, monkeypatch):
+    monkeypatch.setattr(import_module("partialpool.exact.predict"), "MOST", 12_000)
+    pool.predict(wide_fit, table()[:3])
+    said = refusal_of(pool.predict, wide_fit, table()[:4])
+    assert said.startswith("4,000 draws for 4 rows would take 0 GB: predict fewer rows")
+
+
+@pytest.mark.parametrize("seed", [1.5, "1", -1])
+def test_what_is_no_seed_is_refused(wide_fit, seed):
+    said = refusal_of(pool.predict, wide_fit, table()[:1], seed=seed)
+    assert said == (
+        f"seed is {seed!r}: give a whole number of 0 or more, or a NumPy generator."
+    )
+
+
+def test_draws_without_their_recipe_are_refused(wide_fit):
+    said = refusal_of(pool.predict, wide_fit["posterior"], table()[:1])
+    assert said.startswith("These are draws without what the fit knows of its table")
+
+
+@pytest.mark.parametrize("index", ["chain", "draw", "row", "x", None])
+def test_the_index_may_have_any_name_and_repeat(wide_fit, index):
+    rows = pd.concat([table()[:3]] * 2).rename_axis(index)
+    mean = pool.predict(wide_fit, rows, seed=1)["mean"]
+    assert_allclose(mean[..., :3], mean[..., 3:])
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["y ~ x + offset(z) + offset(np.log(w)) + (1|g)", "y ~ x + offset(12) + (1|g)"],
+)
+def test_offsets_are_added_to_what_the_same_fit_without_them_says(formula):
+    rows = table()
+    taken = 12.0 if "12" in formula else rows["z"] + np.log(rows["w"])
+    rows["left"] = rows["y"] - taken
+    with_them = fit(formula, rows, draws=4000)
+    without = fit("left ~ x + (1|g)", rows, draws=4000)
+    new = rows[:9].assign(z=7, w=2.0)
+    more = 12.0 if "12" in formula else 7 + np.log(2.0)
+    a, b = (pool.predict(f, new, seed=1)["mean"] for f in (with_them, without))
+    assert_allclose(a, b + more, atol=1e-6)
