@@ -291,10 +291,10 @@ def test_a_scale_of_the_outcome_scales_the_posterior():
 
 def test_uneven_weights_are_said_and_the_slower_method_agrees(monkeypatch):
     priors = {"1|g": effects(1)}
-    quick = posterior_of(GROUPS, priors=priors, draws=8000)
+    quick = posterior_of(GROUPS, priors=priors, draws=2000)
     monkeypatch.setattr(importance, "pareto_k", lambda log_weights: 0.9)
     with pytest.warns(pool.SlowerMethodWarning, match="uneven.*Metropolis"):
-        slow = fit(GROUPS, priors=priors, draws=8000)
+        slow = fit(GROUPS, priors=priors, draws=2000)
     assert slow.attrs["method"] == "metropolis"
     for name in ("sigma", "1|g_sigma", "Intercept", "x"):
         a, b = quick[name].to_numpy().ravel(), slow["posterior"][name].values.ravel()

@@ -139,10 +139,10 @@ def test_no_mode_is_an_error():
 def test_uneven_weights_lead_to_metropolis_chains(monkeypatch):
     monkeypatch.setattr(importance, "pareto_k", lambda log_weights: 1.0)
     rng = rng_of(6)
-    found = sample(bent, np.zeros(2), 2000, rng)
+    found = sample(bent, np.zeros(2), 1000, rng)
     assert found.method == "metropolis"
     assert found.pareto_k == 1.0
-    assert found.effective == 2000
+    assert found.effective == 1000
     assert_same_quantiles(found.draws, truth("bent", rng), width=5)
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.shapes import SHAPES
-from partialpool.exact.priors import SPREADS, Prior, choose_priors
+from partialpool.exact.priors import SD_DENSITIES, Prior, choose_priors
 from tests.dense_models import design_of, table
 
 FORMULAS = [
@@ -52,7 +52,7 @@ def ours(formula, rows, wanted):
         shift = design.shift if term.is_intercept else 0
         args = {"mu": chosen.mean[mine] + shift}
         found[term.name] = ("Normal", args | {"sigma": chosen.precision[mine] ** -0.5})
-    for factor, densities in zip(design.factors, chosen.spreads, strict=True):
+    for factor, densities in zip(design.factors, chosen.group_sds, strict=True):
         densities = iter(densities)
         for term in factor.terms:
             parts = [next(densities) for _ in range(term.columns)]
@@ -61,7 +61,7 @@ def ours(formula, rows, wanted):
 
 
 def spread(densities):
-    names = [next(n for n, f in SPREADS.items() if f is d.func) for d in densities]
+    names = [next(n for n, f in SD_DENSITIES.items() if f is d.func) for d in densities]
     args = {key: [d.keywords[key] for d in densities] for key in densities[0].keywords}
     return names[0], args
 
@@ -165,16 +165,16 @@ KNOWN = {
 }
 
 
-@pytest.mark.parametrize("name", SPREADS)
+@pytest.mark.parametrize("name", SD_DENSITIES)
 def test_the_density_of_an_sd_is_that_of_its_name(name):
     known, args = KNOWN[name]
     s = np.linspace(0.05, 4, 20)
     np.testing.assert_allclose(
-        np.diff(SPREADS[name](s, **args)), np.diff(known.logpdf(s)), atol=1e-10
+        np.diff(SD_DENSITIES[name](s, **args)), np.diff(known.logpdf(s)), atol=1e-10
     )
 
 
-@pytest.mark.parametrize("name", SPREADS)
+@pytest.mark.parametrize("name", SD_DENSITIES)
 def test_defaults_of_arguments_are_those_of_pymc(name):
     import pymc
 
@@ -183,7 +183,7 @@ def test_defaults_of_arguments_are_those_of_pymc(name):
     theirs = getattr(pymc, name).dist(**needed.get(name, {}))
     s = np.array([0.3, 1.7])
     densities = pymc.logp(theirs, s).eval()
-    mine = SPREADS[name](s, **({"nu": 3} if name == "HalfStudentT" else {}))
+    mine = SD_DENSITIES[name](s, **({"nu": 3} if name == "HalfStudentT" else {}))
     np.testing.assert_allclose(np.diff(mine), np.diff(densities))
 
 
@@ -230,7 +230,10 @@ def half(size):
         ({"x": Prior("Normal", mu="0")}, "The prior of x has '0' as its mu: give a n"),
         ({"x": Prior("Normal", mu=np.nan)}, "The prior of x has nan as its mu: give"),
         ({"sigma": half([1, 2])}, "The prior of sigma has [1, 2] as its sigma: give"),
-        ({"1|g": Prior("Normal", sigma=half(None))}, "1|g_sigma is Prior('HalfNormal', sigma=None)"),
+        (
+            {"1|g": Prior("Normal", sigma=half(None))},
+            "1|g_sigma is Prior('HalfNormal', sigma=None)",
+        ),
     ],
 )
 def test_priors_that_do_not_fit_are_refused(wanted, says):
