@@ -37,7 +37,7 @@ def mark_second(x):
 
 
 def shake(x):
-    return x + 1e-3 * np.random.default_rng().normal(size=len(x))
+    return x + np.random.default_rng().normal(size=len(x))
 
 
 def from_first(x):
