@@ -30,6 +30,16 @@ def test_a_mode_is_found_however_narrow_it_is(scale):
     np.testing.assert_allclose(np.diag(precision), scale**-2.0, rtol=0.01)
 
 
+@pytest.mark.parametrize("scale", [1e-4, 1e-3, 0.1])
+def test_differences_are_as_small_as_the_mode_is_narrow(scale):
+    def heavy(x):
+        return -2.5 * np.log1p(((x - 1) / scale) ** 2 / 4).sum(1)
+
+    mode, precision = find_mode(heavy, np.full(2, 1 - 1.5 * scale))
+    np.testing.assert_allclose(mode, 1, atol=0.05 * scale)
+    np.testing.assert_allclose(np.diag(precision), 1.25 / scale**2, rtol=0.1)
+
+
 def test_axes_of_very_different_widths_are_told_apart():
     widths = np.array([1e-3, 1.0, 30.0])
     mode, precision = find_mode(normal(2.0, np.diag(widths**-2.0)), np.zeros(3))
