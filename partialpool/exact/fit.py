@@ -25,9 +25,9 @@ from partialpool.exact.structure import (
 )
 from partialpool.progress import PATIENCE, Progress
 
-# Seconds for all draws, above which a fit makes do with fewer distinct values of the
-# standard deviations, each with several draws of the effects.
-DEAR, FEWER, BATCH = 10.0, 1000, 8
+# Multiplications for all draws, above which a fit makes do with fewer distinct values
+# of the standard deviations, each with several draws of the effects.
+DEAR, FEWER, BATCH = 2e10, 1000, 8
 
 
 class SlowerMethodWarning(UserWarning):
@@ -225,12 +225,13 @@ def _sample(density, draws, rng, design, progress):
 def _afford(density, draws, progress):
     """Time an evaluation of the density, and say how many draws are affordable."""
     start = density.start()[None]
+    # By what there is to do, not by the clock: a seed must settle the draws.
+    distinct = min(draws, FEWER) if density.work * draws > DEAR else draws
     seconds = min(_seconds(density, start) for _ in range(2))
     if seconds * draws < PATIENCE:
-        return draws
+        return distinct
     # In a batch, where calls of Python no longer count.
     seconds = _seconds(density, np.repeat(start, BATCH, axis=0)) / BATCH
-    distinct = min(draws, FEWER) if seconds * draws > DEAR else draws
     # The search for the mode, pilot draws, weighted draws, and a factor for each.
     evaluations = 20 * start.size**2 + 400 + 2.5 * distinct
     progress.expect(
