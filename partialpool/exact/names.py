@@ -2,7 +2,7 @@
 
 from partialpool.faults import TableError
 
-INTERCEPT, SIGMA = "Intercept", "sigma"
+SIGMA = "sigma"
 STEPS = ("chain", "draw")
 # What a tree of data sets keeps for its own paths, and what is written for it.
 SLASH, DIVIDED = "/", "÷"

@@ -28,9 +28,8 @@ def columns_of(term, table):
         return np.ones((len(table), 1))
     columns = np.ones((len(table), 1))
     for component in term.components:
-        values = by_row(component, table)
-        if component.kind == "numeric":
-            _refuse_not_finite(component, values, table)
+        evaluate = numbers_by_row if component.kind == "numeric" else by_row
+        values = evaluate(component, table)
         columns = (columns[:, :, None] * values[:, None, :]).reshape(len(table), -1)
     return columns
 
