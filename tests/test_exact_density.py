@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from partialpool.exact import density as marginals
-from partialpool.exact import elimination, remainders
+from partialpool.exact import elimination, remainders, sparse_remainders
 from partialpool.exact import gram as grams
 from partialpool.exact.density import Marginal
 from partialpool.exact.gram import gram
@@ -48,7 +48,10 @@ NESTED = [
     ("y ~ prior + (x + z|g) + (1|g:h) + (x|g:h:sex)", 0.7),
 ]
 # Constants that send a model down a path that its size would not.
-SPARSELY = {"SMALL": -1, "SPARSE_SHARE": 9, "SPARSE_COST": 0}
+SPARSELY = [
+    (remainders, {"SMALL": -1, "SPARSE_SHARE": 9}),
+    (sparse_remainders, {"SPARSE_COST": 0}),
+]
 APART = {"LARGEST_TABLE": 0, "LARGEST_SIDE": 0}
 
 
@@ -180,12 +183,12 @@ def set_all(monkeypatch, module, constants):
 
 
 PATHS = {
-    "sparse factor": [(remainders, SPARSELY)],
+    "sparse factor": SPARSELY,
     "sparse products": [(grams, APART)],
     "sparse products made anew": [(grams, APART), (elimination, WAYS["made anew"])],
-    "sparse factor and products": [(remainders, SPARSELY), (grams, APART)],
+    "sparse factor and products": [*SPARSELY, (grams, APART)],
     "threads": [(marginals, {"THREADED": 0})],
-    "threads, sparse": [(marginals, {"THREADED": 0}), (remainders, SPARSELY)],
+    "threads, sparse": [(marginals, {"THREADED": 0}), *SPARSELY],
 }
 
 
@@ -253,6 +256,22 @@ def test_a_factor_of_one_group_and_levels_without_rows():
     dense = dense_model(formula, few)
     full = [dense_log_density(design, dense, without, t, None) for t in theta]
     np.testing.assert_allclose(ours - ours[0], np.array(full) - full[0], atol=1e-8)
+
+
+def test_what_neither_form_can_hold_is_refused(monkeypatch):
+    set_all(monkeypatch, remainders, {"LARGEST_DENSE": 1, "SPARSE_SHARE": 0})
+    with pytest.raises(ValueError, match="12 coefficients and effects remain"):
+        marginal_of("y ~ x + sex + (1|g) + (x|h) + (1|year)", table())
+
+
+@pytest.mark.parametrize("path", ["as it comes", *PATHS])
+def test_an_evaluation_has_a_price(monkeypatch, path):
+    for module, constants in PATHS.get(path, []):
+        set_all(monkeypatch, module, constants)
+    _, small = marginal_of("y ~ x + (1|g) + (1|h)", table())
+    _, large = marginal_of("y ~ x * sex + (x|g) + (1|h) + (x|g:h:sex)", table())
+    assert large.work > small.work > 0
+    assert 0 < large.seconds() < 10
 
 
 @pytest.mark.parametrize("path", ["as it comes", *PATHS])

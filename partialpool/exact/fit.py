@@ -1,6 +1,5 @@
 """Fits: from a formula and a table to the exact posterior."""
 
-import time
 import warnings
 from functools import cache
 from numbers import Real
@@ -23,11 +22,12 @@ from partialpool.exact.structure import (
     refuse_no_remainder,
     warn_of_structure,
 )
-from partialpool.progress import PATIENCE, Progress
+from partialpool.progress import Progress
 
 # Multiplications for all draws, above which a fit makes do with fewer distinct values
-# of the standard deviations, each with several draws of the effects.
-DEAR, FEWER, BATCH = 2e10, 1000, 8
+# of the standard deviations, each with several draws of the effects; and above which
+# it may take seconds.
+DEAR, FEWER, LONG = 2e10, 1000, 1e9
 
 
 class SlowerMethodWarning(UserWarning):
@@ -223,26 +223,16 @@ def _sample(density, draws, rng, design, progress):
 
 
 def _afford(density, draws, progress):
-    """Time an evaluation of the density, and say how many draws are affordable."""
-    start = density.start()[None]
+    """Say how many distinct draws are affordable, and before the work if it is long."""
     # By what there is to do, not by the clock: a seed must settle the draws.
     distinct = min(draws, FEWER) if density.work * draws > DEAR else draws
-    seconds = min(_seconds(density, start) for _ in range(2))
-    if seconds * draws < PATIENCE:
-        return distinct
-    # In a batch, where calls of Python no longer count.
-    seconds = _seconds(density, np.repeat(start, BATCH, axis=0)) / BATCH
-    # The search for the mode, pilot draws, weighted draws, and a factor for each.
-    evaluations = 20 * start.size**2 + 400 + 2.5 * distinct
-    progress.expect(
-        seconds * evaluations,
-        f"some {evaluations:,.0f} evaluations with {start.size} standard "
-        f"deviations, {1000 * seconds:,.1f} milliseconds each",
-    )
+    # The search for the mode, pilot draws, weighted draws, and a matrix for each.
+    evaluations = 20 * density.size**2 + 400 + 2.5 * distinct
+    if density.work * evaluations > LONG:
+        seconds = density.seconds()
+        progress.expect(
+            seconds * evaluations,
+            f"some {evaluations:,.0f} evaluations with {density.size} standard "
+            f"deviations, {1000 * seconds:,.1f} milliseconds each",
+        )
     return distinct
-
-
-def _seconds(density, theta):
-    before = time.perf_counter()
-    density.log_density(theta)
-    return time.perf_counter() - before

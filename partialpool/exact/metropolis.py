@@ -6,9 +6,9 @@ from partialpool.exact.mode import ModeError
 
 # Steps of each chain, at most.
 LONGEST = 12_000
-# Fewest effective draws to be content with, and how far R-hat may lie above what
-# chance alone makes of so many chains.
-LEAST, SETTLED = 400, 1.01
+# Fewest effective draws to be content with, and the largest R-hat of so many groups of
+# chains: of so few draws chance alone makes 1.01.
+LEAST, SETTLED, GROUPS = 400, 1.02, 4
 
 
 class Ensemble:
@@ -83,26 +83,30 @@ class Ensemble:
         """
         while True:
             done = self.sampler.iteration
-            trusted, excess = _judge(self.chains())
+            trusted, rhat = _judge(self.chains())
             last = done >= LONGEST
-            if excess < SETTLED and trusted > (min(LEAST, count) if last else wanted):
+            if rhat < SETTLED and trusted > (min(LEAST, count) if last else wanted):
                 draws = self.draws()
                 return draws[rng.choice(len(draws), count)], min(trusted, count)
             if last:
                 raise ModeError(
-                    f"The slower method did not settle in {done:,} steps (R-hat, less "
-                    f"what chance makes it, {excess:.3f}, {trusted:.0f} effective "
-                    "draws)."
+                    f"The slower method did not settle in {done:,} steps (R-hat "
+                    f"{rhat:.3f}, {trusted:.0f} effective draws)."
                 )
             self.run(min(done, LONGEST - done))
 
 
 def _judge(chains):
-    """Effective draws, and R-hat less what chance makes it, of the worst variable."""
+    """Effective draws, and R-hat of a few groups of chains, of the worst variable.
+
+    Chains that each are worth a few draws have an R-hat above any limit by chance:
+    so they are compared in groups (Margossian and others 2024, nested R-hat), early
+    against late. Chains that disagree within a group leave few effective draws.
+    """
     from arviz_stats.base import array_stats
 
-    axes = {"chain_axis": 1, "draw_axis": 0}
-    effective = float(np.min(array_stats.ess(chains, **axes)))
-    rhat = float(np.max(array_stats.rhat(chains, **axes)))
-    # R-hat compares half chains, and m of them that mix have 1 + m / (2 ESS).
-    return effective, rhat - chains.shape[1] / effective
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    effective = array_stats.ess(chains.swapaxes(0, 1), **axes)
+    groups = chains.reshape(len(chains), GROUPS, -1, chains.shape[2]).swapaxes(0, 1)
+    rhat = array_stats.rhat(groups.reshape(GROUPS, -1, chains.shape[2]), **axes)
+    return float(np.min(effective)), float(np.max(rhat))

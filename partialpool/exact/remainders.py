@@ -7,14 +7,13 @@ import scipy
 from scipy import sparse
 
 from partialpool.exact.nesting import by_group, find_stages
+from partialpool.exact.sparse_remainders import SparseRemainder, runs
 
 # Up to so many columns a sparse factorisation is not tried.
 SMALL = 300
 # Numbers that the dense form may have (800 MB), and numbers that may be other than 0
 # for a sparse factorisation to be tried.
 LARGEST_DENSE, LARGEST_SPARSE = 100_000_000, 20_000_000
-# What a multiplication costs within a sparse factorisation, a dense one being 1.
-SPARSE_COST = 20
 # A larger share of numbers other than 0 is taken for dense.
 SPARSE_SHARE = 0.15
 
@@ -215,16 +214,15 @@ class DenseFactor:
         remainder = self.remainder
         drawn = np.empty_like(noise)
         core = remainder.core[:-1]
-        ends = np.flatnonzero(np.r_[np.diff(which), 1]) + 1
-        starts = np.r_[0, ends[:-1]]
-        for start, end in zip(starts, ends, strict=True):
-            lower, rows = self.lower[which[start]], slice(start, end)
-            right = lower[-1, :-1] + noise[rows][:, core]
+        right = self.lower[which, -1, :-1] + noise[:, core]
+        # Where every effect has been eliminated, LAPACK would have nothing to solve.
+        for k, rows in runs(which) if len(core) else ():
             # LAPACK reads by columns, so that a lower factor looks like an upper one.
-            if len(core):
-                right, _ = scipy.linalg.lapack.dtrtrs(lower[:-1, :-1].T, right.T)
-                right = right.T
-            drawn[rows, core] = right
+            solved, _ = scipy.linalg.lapack.dtrtrs(
+                self.lower[k, :-1, :-1].T, right[rows].T
+            )
+            right[rows] = solved.T
+        drawn[:, core] = right
         for s in reversed(range(len(self.eliminated))):
             self._draw_stage(s, which, noise, drawn)
         return drawn
@@ -232,8 +230,7 @@ class DenseFactor:
     def _draw_stage(self, s, which, noise, drawn):
         stage, gone = self.remainder.stages[s], self.eliminated[s]
         columns = stage.columns
-        for k in np.unique(which):
-            rows = which == k
+        for k, rows in runs(which):
             cross = gone.cross[k].reshape(self.remainder.side, -1)
             known = drawn[rows][:, self.remainder.core[:-1]]
             right = cross[-1] - known @ cross[:-1]
@@ -242,112 +239,7 @@ class DenseFactor:
                 parent = self.remainder.stages[t].columns[stage.parents[t]]
                 right -= np.einsum("gef,ngf->nge", link[k], drawn[rows][:, parent])
             effects = np.einsum("gef,nge->ngf", gone.inverse[k], right)
-            drawn[np.ix_(rows, columns.ravel())] = effects.reshape(len(effects), -1)
-
-
-class SparseRemainder:
-    """One sparse factorisation, in an order that keeps it sparse.
-
-    Parameters
-    ----------
-    columns : int
-        Columns of the Gram matrix, the outcome included.
-    pattern : scipy.sparse.csr_array
-        Which products are not 0; shape (columns, columns).
-    """
-
-    is_sparse = True
-
-    def __init__(self, columns, pattern):
-        # No dense matrix is made.
-        self.columns, self.side = columns - 1, 0
-        lower = sparse.tril(pattern[:-1, :-1] + sparse.eye_array(columns - 1)).tocoo()
-        self._keys = np.sort(lower.row.astype(np.int64) * columns + lower.col)
-        self.size = len(self._keys) + columns
-        self._order(np.arange(columns - 1))
-        self._analyse()
-
-    def _order(self, order):
-        """Lay the columns out so that a factorisation can take them as they come."""
-        self._new = order
-        i, j = np.divmod(self._keys, self.columns + 1)
-        at, off = np.arange(len(i)), i != j
-        rows, columns = np.r_[order[i], order[j[off]]], np.r_[order[j], order[i[off]]]
-        places = np.r_[at, at[off]]
-        sort = np.lexsort((rows, columns))
-        self._source, self._rows = places[sort], rows[sort].astype(np.int32)
-        counts = np.bincount(columns, minlength=self.columns)
-        self._starts = np.r_[0, np.cumsum(counts)].astype(np.int32)
-
-    def _analyse(self):
-        """Choose the order, from a positive definite matrix of the same pattern."""
-        numbers = np.ones(self.size)
-        i, j = np.divmod(self._keys, self.columns + 1)
-        numbers[: len(i)][i == j] = 2.0 * self.columns
-        solved = self._factorise(numbers, "MMD_AT_PLUS_A")
-        counts = np.diff(solved.L.indptr).astype(float)
-        self.work = SPARSE_COST * ((counts**2).sum() / 2 + 10 * counts.sum())
-        self._order(solved.perm_c)
-
-    def _factorise(self, numbers, order="NATURAL"):
-        shape = (self.columns, self.columns)
-        data = numbers[self._source]
-        matrix = sparse.csc_array((data, self._rows, self._starts), shape=shape)
-        # Positive definite, so that the diagonal serves as pivots as it stands.
-        return sparse.linalg.splu(
-            matrix,
-            permc_spec=order,
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
-
-    def positions(self, i, j):
-        """Where the products of columns i and j lie; i does not come before j."""
-        i, j = np.broadcast_arrays(i, j)
-        at = np.searchsorted(self._keys, i.astype(np.int64) * (self.columns + 1) + j)
-        return np.where(i == self.columns, len(self._keys) + j, at)
-
-    def factorise(self, numbers):
-        """Factorise some matrices: (m, size)."""
-        try:
-            factors = [self._factorise(row) for row in numbers]
-        except RuntimeError as error:  # singular
-            raise np.linalg.LinAlgError(str(error)) from None
-        right = numbers[:, len(self._keys) :]
-        return SparseFactor(factors, right, self._new)
-
-
-class SparseFactor:
-    """Sparse factors of some matrices: L D L' with D on the diagonal of U."""
-
-    def __init__(self, factors, right, new):
-        self.factors, self.right, self.new = factors, right, new
-        pivots = np.stack([factor.U.diagonal() for factor in factors])
-        kept = all((factor.perm_r == factor.perm_c).all() for factor in factors)
-        if not kept or not (pivots > 0).all():
-            raise np.linalg.LinAlgError("A matrix is not positive definite.")
-        self.pivots = pivots
-        self.log_det = np.log(pivots).sum(1)
-        self.mean = np.stack(
-            [
-                f.solve(b[new.argsort()])
-                for f, b in zip(factors, right[:, :-1], strict=True)
-            ]
-        )[:, new]
-        self.residual = right[:, -1] - (self.mean * right[:, :-1]).sum(1)
-
-    def draw(self, which, noise):
-        """Draw the columns, `noise` (n, columns) being standard."""
-        drawn = np.empty_like(noise)
-        for k in np.unique(which):
-            rows = which == k
-            factor = self.factors[k]
-            right = np.sqrt(self.pivots[k])[:, None] * noise[rows].T
-            solved = sparse.linalg.spsolve_triangular(
-                factor.U.tocsr(), right, lower=False
-            )
-            drawn[rows] = self.mean[k] + solved[factor.perm_c][self.new].T
-        return drawn
+            drawn[rows, columns.ravel()] = effects.reshape(len(effects), -1)
 
 
 def _invert_roots(matrices):
@@ -390,6 +282,7 @@ def plan(gram, factors):
     other = None
     if pattern.nnz < min(LARGEST_SPARSE, SPARSE_SHARE * columns**2):
         other = SparseRemainder(columns, pattern)
+        other = other if np.isfinite(other.work) else None
     if not small and other is None:
         raise ValueError(
             f"{columns - 1:,} coefficients and effects remain after the largest "
