@@ -98,7 +98,7 @@ def _check_roles(outcome, groups, predictors):
 # The table --------------------------------------------------------------------
 
 
-def check_shape(table, columns, hint=""):
+def check_shape(table, columns=(), *, hint="", mend=PANDAS, called="table"):
     """Refuse what is no pandas table, has no rows, or lacks one of some columns.
 
     Parameters
@@ -108,27 +108,31 @@ def check_shape(table, columns, hint=""):
         Columns that must be there, once each.
     hint : str, optional
         What else to do about a column that is not there.
+    mend : str, optional
+        What to give in place of what is no table.
+    called : str, optional
+        What kind of table it is, such as "table of new rows".
 
     Raises
     ------
     TableError
     """
     if not isinstance(table, pd.DataFrame):
-        refuse(faults.no_table(table, PANDAS, needed="pandas DataFrame"))
+        refuse(faults.no_table(table, mend, needed="pandas DataFrame"))
     there = list(table.columns)
     if table.columns.nlevels > 1:
         refuse(faults.names_in_levels(table.columns.nlevels, there[0]))
-    check_names(there, columns, hint)
+    check_names(there, columns, hint, called)
     if len(table) == 0:
-        refuse(faults.no_rows(columns[0]))
+        refuse(faults.no_rows(*columns[:1], table=called))
 
 
-def check_names(there, wanted, hint=""):
+def check_names(there, wanted, hint="", called="table"):
     """Refuse the names that a table's list of names lacks, or has several times."""
     absent = [name for name in wanted if name not in there]
     repeated = [name for name in wanted if there.count(name) > 1]
     refuse(
-        *(faults.absent(name, there, hint=hint) for name in absent),
+        *(faults.absent(name, there, hint=hint, table=called) for name in absent),
         *(faults.repeated(name, there.count(name)) for name in repeated),
     )
 
@@ -143,40 +147,48 @@ def index_fault(table):
 # Values -----------------------------------------------------------------------
 
 
-def missing_fault(values):
+def missing_fault(values, mend=None):
     """Say which rows of a column lack a value, or return None."""
     missing = values.isna()
     if missing.any():
-        return faults.missing(values.name, *_where(values, missing))
+        return faults.missing(values.name, *_where(values, missing), mend=mend)
     return None
 
 
 def infinite_fault(values):
     """Say which rows of a column of numbers are infinite, or return None."""
+    if not types.is_float_dtype(values):
+        return None
     infinite = np.isinf(values.to_numpy(float, na_value=np.nan))
     if infinite.any():
         return faults.infinite(values.name, *_where(values, infinite))
     return None
 
 
-def number_fault(values):
+def number_fault(values, mend=None, where=faults.NUMBERS):
     """Say what a column holds if not real numbers stored as such, or return None."""
     name = values.name
     if types.is_bool_dtype(values):
-        return faults.true_and_false(name)
-    if kind := _time_kind(values):
-        return faults.wrong_kind(name, kind, of=len(values))
+        return faults.true_and_false(name, mend, where)
+    if fault := time_fault(values, where):
+        return fault
     if types.is_numeric_dtype(values) and not types.is_complex_dtype(values):
         return None
     as_text = values.map(str)
     wrong = pd.to_numeric(as_text, errors="coerce").isna() & values.notna()
     if wrong.any():
         text = "text" if values[wrong].map(type).eq(str).all() else "values"
-        examples = as_text[wrong].unique()
-        return faults.no_numbers(
-            name, text, *_where(values, wrong), examples=list(examples)
-        )
-    return None if values.isna().all() else faults.stored_as(name, _stored(values))
+        more = {"examples": list(as_text[wrong].unique()), "mend": mend, "where": where}
+        return faults.no_numbers(name, text, *_where(values, wrong), **more)
+    if values.isna().all():
+        return None
+    return faults.stored_as(name, _stored(values), mend)
+
+
+def time_fault(values, where=faults.NUMBERS):
+    """Say that a column holds dates or durations, or return None."""
+    kind = _time_kind(values)
+    return kind and faults.times(values.name, kind, len(values), where)
 
 
 def label_fault(values):
@@ -187,15 +199,14 @@ def label_fault(values):
     if no_label.any():
         kind = type(values[no_label.to_numpy()].iloc[0]).__name__
         return faults.no_label(values.name, kind, *_where(values, no_label))
-    kinds = values.map(kind_of, na_action="ignore")
+    kinds = values.map(_kind_of_value, na_action="ignore")
     if kinds.nunique() < 2:
         return None
     common, rare = kinds.value_counts().index[[0, -1]]
     return faults.mixed(values.name, (common, rare), *_where(values, kinds == rare))
 
 
-def kind_of(value):
-    """Name the kind of a value in words."""
+def _kind_of_value(value):
     if isinstance(value, bool | np.bool):
         return "true and false"
     if isinstance(value, str):
@@ -218,16 +229,20 @@ def _stored(values):
 
 
 def _time_kind(values):
-    if values.dtype.kind == "m":
+    kind = {"m": "timedelta", "M": "date"}.get(values.dtype.kind, "")
+    if isinstance(values.dtype, pd.PeriodDtype):
+        kind = "period"
+    elif types.is_object_dtype(values):
+        kind = types.infer_dtype(values.head(1000))
+    if kind == "timedelta":
         return "durations"
-    is_date = values.dtype.kind == "M" or isinstance(values.dtype, pd.PeriodDtype)
-    return "dates" if is_date else None
+    return "dates" if kind in ("datetime", "datetime64", "date", "period") else None
 
 
 def _holds_number_objects(values):
     if not types.is_object_dtype(values):
         return False
-    kinds = set(values.dropna().map(kind_of))
+    kinds = set(values.dropna().map(_kind_of_value))
     return bool(kinds) and kinds <= {"whole numbers", "decimals"}
 
 

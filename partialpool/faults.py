@@ -13,7 +13,8 @@ ANY_ENGINE = (
     "or the path of a Parquet file"
 )
 NUMBERS = "numbers are needed"
-YEARS = "make numbers of them, such as years"
+# Said of missing values: {it} stands for the rows.
+DROP = "drop and count {it} with missing='drop'"
 
 
 class TableError(ValueError):
@@ -209,12 +210,12 @@ def missing(name, count, of, labels=(), mend=None):
     labels : sequence, optional
         Labels of the first of these rows.
     mend : str, optional
-        What to do instead of `table.dropna`.
+        What to do instead of `table.dropna`, with ``{it}`` for the rows.
     """
-    mend = mend or f"drop {it(count)} with table.dropna(subset=[{quote(name)}])"
+    mend = mend or f"drop {{it}} with table.dropna(subset=[{quote(name)}])"
     return (
-        f"Column {quote(name)} is missing in {rows(count, of, labels)}: {mend}, or "
-        f"fill {it(count)} in."
+        f"Column {quote(name)} is missing in {rows(count, of, labels)}: "
+        f"{mend.replace('{it}', it(count))}, or fill {it(count)} in."
     )
 
 
@@ -290,10 +291,17 @@ def true_and_false(name, mend=None, where=NUMBERS):
     return f"Column {quote(name)} holds true and false where {where}: {mend}."
 
 
-def wrong_kind(name, kind, mend=YEARS, *, of=None, where=NUMBERS):
-    """Say that a whole column, of so many rows, is dates, say, and not numbers."""
+def wrong_kind(name, kind, mend, *, of=None, where=NUMBERS):
+    """Say that a whole column, of so many rows, is of a kind that does not serve."""
     share = f" in {rows(of, of)}" if of else ""
     return f"Column {quote(name)} holds {kind}{share} where {where}: {mend}."
+
+
+def times(name, kind, of=None, where=NUMBERS):
+    """Say that a column, of so many rows, holds "dates", "durations" or the like."""
+    example = ", for example with .dt.total_seconds()"
+    example = example if kind == "durations" else ", such as years"
+    return wrong_kind(name, kind, f"make numbers of them{example}", of=of, where=where)
 
 
 def no_labels(name, kind, mend="make text, whole numbers or dates of them"):

@@ -114,13 +114,12 @@ BAD_OUTCOMES = {
     "durations": (
         pd.timedelta_range("1D", periods=6),
         "Column 'pay' holds durations in all 6 rows where numbers are needed: make "
-        "numbers of them, such as years.",
+        "numbers of them, for example with .dt.total_seconds().",
     ),
     "dates as objects": (
         [datetime.date(2020, 1, 1)] * 6,
-        "Column 'pay' holds values such as '2020-01-01' in all 6 rows (rows 0, 1, 2, "
-        "3, 4 and 1 more) where numbers are needed: correct or drop them, then use "
-        "table['pay'] = table['pay'].astype(float).",
+        "Column 'pay' holds dates in all 6 rows where numbers are needed: make numbers "
+        "of them, such as years.",
     ),
     "lists": (
         [[1], [2], [1], [1], [1], [1]],

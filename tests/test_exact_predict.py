@@ -145,8 +145,8 @@ def test_new_rows_are_a_table(wide_fit, rows):
         pool.predict(wide_fit, rows)
     kind = "None" if rows is None else f"a {type(rows).__name__}"
     assert str(caught.value) == (
-        f"A table is needed and this is {kind}: give a pandas DataFrame with the "
-        "columns of the formula, but for the outcome."
+        f"A pandas DataFrame is needed and this is {kind}: give a pandas DataFrame "
+        "with the columns of the formula, but for the outcome."
     )
 
 
@@ -159,7 +159,7 @@ def test_new_rows_are_a_table(wide_fit, rows):
         ),
         (
             ["1.5", "b", "c"],
-            "text such as '1.5' in all 3 rows (rows r0, r1, r2) where the fit had num",
+            "text such as 'b', 'c' in 2 of 3 rows (rows r1, r2) where the fit had num",
         ),
         (
             [1.0, 2.0, pd.Timestamp(2020, 1, 1)],

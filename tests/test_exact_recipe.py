@@ -141,7 +141,7 @@ def test_a_column_of_any_type_can_be_predicted_from(formula, name):
         ("S(s)", {"s": 1}, "Column 's' holds whole numbers where the fit had text"),
         ("flag", {"flag": "True"}, "Column 'flag' holds text such as 'True' in all"),
         ("s", {"s": True}, "Column 's' holds true and false where the fit had text"),
-        ("age", {"age": datetime.date(2024, 1, 1)}, "Column 'age' holds values such"),
+        ("age", {"age": datetime.date(2024, 1, 1)}, "Column 'age' holds dates in all"),
     ],
 )
 def test_values_that_the_fit_has_not_seen_are_refused(term, columns, says):

@@ -51,7 +51,7 @@ def with_gap(column, gap):
         (
             "y ~ x",
             {"x": with_gap("x", np.nan)},
-            "(rows 51, 23): drop them with missing",
+            "(rows 51, 23): drop and count them with missing",
         ),
         ("y ~ x", {"y": with_gap("y", np.nan)}, "'y' is missing in 2 of 120 rows"),
         ("y ~ (1|g)", {"g": with_gap("g", None)}, "'g' is missing in 2 of 120 rows"),
@@ -64,9 +64,10 @@ def with_gap(column, gap):
             "'x' is infinite in 2 of 120 rows (row",
         ),
         ("y ~ x", {"y": with_gap("y", -np.inf)}, "'y' is infinite in 2 of 120 rows"),
-        ("sex ~ x", {}, "'sex' holds text where numbers are needed: make numbers of"),
-        ("band ~ x", {}, "'band' holds categories where numbers are needed: make numb"),
-        ("weighted(y, sex) ~ x", {}, "'sex' holds text where numbers are needed"),
+        ("sex ~ x", {}, "'sex' holds text such as 'male', 'female' in all 120 rows"),
+        ("sex ~ x", {}, "['sex']), or use Bambi for an outcome of categories."),
+        ("band ~ x", {}, "'band' holds text such as 'low', 'mid', 'high' in all 120"),
+        ("weighted(y, sex) ~ x", {}, "then use table['sex'] = table['sex'].astype(flo"),
         ("y ~ x", {"y": 3.0}, "Every value of y is the same: there is nothing to m"),
         ("weighted(y, z) ~ x", {}, "The weights in z hold negative numbers, or only"),
         ("weighted(y, w) ~ x", {"w": 0.0}, "The weights in w hold negative numbers"),
@@ -99,7 +100,7 @@ def test_columns_that_the_formula_does_not_name_may_be_bad():
 @pytest.mark.parametrize("data", [{"y": [1.0]}, [1, 2], None, pd.Series([1.0])])
 def test_what_is_no_table_is_refused(data):
     said = refusal(rows=data)
-    assert said.startswith("A table is needed and this is ")
+    assert said.startswith("A pandas DataFrame is needed and this is ")
     assert "give a pandas DataFrame of rows, or of cells" in said
 
 
@@ -141,10 +142,13 @@ def test_rows_of_one_index_are_rows():
     [
         (
             pd.Timestamp("2024-01-01"),
-            "dates where numbers or text are needed: make num",
+            "dates in all 120 rows where numbers or text are needed: make num",
         ),
-        (pd.Period("2024"), "dates where numbers or text are needed"),
-        (pd.Timedelta(1, "h"), "durations where numbers or text are needed: make numb"),
+        (pd.Period("2024"), "dates in all 120 rows where numbers or text are needed"),
+        (
+            pd.Timedelta(1, "h"),
+            "durations in all 120 rows where numbers or text are needed",
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", ["own", object])

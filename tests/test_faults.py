@@ -79,7 +79,8 @@ SENTENCES = {
     "no_numbers": dict(name="pay", kind="text", examples=["x"], **WHERE),
     "stored_as": dict(name="pay", stored="text"),
     "true_and_false": dict(name="pay"),
-    "wrong_kind": dict(name="pay", kind="dates"),
+    "wrong_kind": dict(name="pay", kind="text", mend="use numbers"),
+    "times": dict(name="pay", kind="dates"),
     "no_labels": dict(name="pay", kind="durations"),
     "no_label": dict(name="pay", kind="list", **WHERE),
     "mixed": dict(name="pay", kinds=("text", "decimals"), **WHERE),
@@ -142,7 +143,7 @@ def test_a_table_given_as_a_name_is_not_printed():
 
 
 def test_a_mend_of_ones_own():
-    sentence = faults.missing("pay", 1, 9, mend="drop and count it with missing='drop'")
+    sentence = faults.missing("pay", 1, 9, mend=faults.DROP)
     assert sentence == (
         "Column 'pay' is missing in 1 of 9 rows: drop and count it with "
         "missing='drop', or fill it in."

@@ -131,14 +131,10 @@ def _refuse_gaps(table):
     """Refuse missing values, or else infinite ones: one sentence for each column."""
     counts = count_rows(table)
     rows = counts["rows"]
-    for what, say in (("missing", _missing_fault), ("infinite", faults.infinite)):
-        found = pick(counts, what, table.names)
-        refuse(*(say(name, count, rows) for name, count in found.items()))
-
-
-def _missing_fault(name, count, rows):
-    mend = f"drop and count {faults.it(count)} with missing='drop'"
-    return faults.missing(name, count, rows, mend=mend)
+    missing = pick(counts, "missing", table.names).items()
+    refuse(*(faults.missing(*found, rows, mend=faults.DROP) for found in missing))
+    infinite = pick(counts, "infinite", table.names).items()
+    refuse(*(faults.infinite(*found, rows) for found in infinite))
 
 
 def _binary_fault(table, rows):

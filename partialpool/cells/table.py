@@ -198,7 +198,7 @@ def _check_spark_names(there, wanted):
 def _check_kinds(schema, outcome, by, continuous):
     kind = schema[outcome]
     if not (kind.is_numeric() or kind == nw.Boolean or is_text(kind)):
-        refuse(faults.wrong_kind(outcome, _kind_name(kind)))
+        refuse(faults.times(outcome, _kind_name(kind)))
     for name in continuous:
         if not schema[name].is_numeric():
             mend = "make them numbers, or name the column in by"

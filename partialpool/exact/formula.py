@@ -9,6 +9,13 @@ from io import StringIO
 
 import numpy as np
 
+from partialpool.exact.calls import (
+    all_calls,
+    all_terms,
+    callee,
+    components,
+    names_in_options,
+)
 from partialpool.exact.namespace import flat, known_names
 
 # What stands between quotes, and words with nothing but blanks between them.
@@ -23,8 +30,6 @@ NOT_GAUSSIAN = {
     "constrained": "a truncated outcome",
     "c": "an outcome of several columns",
 }
-# Functions whose further arguments are settings: knots, say, and no columns.
-WITH_OPTIONS = ("bs", "poly", "B", "binary", "C", "S", "T")
 # R's names for what formulas here write otherwise.
 WRITTEN_OTHERWISE = {
     "factor": "C(x) makes categories of numbers",
@@ -87,8 +92,10 @@ class Formula:
             if not hasattr(component, "call")
         }
         elsewhere = known_names(self.environment)
-        named = set().union(*(term.var_names for term in _terms(description)))
-        options = {n for n in _options(description) if elsewhere.get(n) is not None}
+        named = set().union(*(term.var_names for term in all_terms(description)))
+        options = {
+            n for n in names_in_options(description) if elsewhere.get(n) is not None
+        }
         return plain | {
             name
             for name in named
@@ -148,7 +155,7 @@ def parse(formula, environment=None):
                 "Bambi for this model."
             )
     _refuse_two_of_a_name(description)
-    _refuse_offset_in_terms(description)
+    _refuse_offset_inall_terms(description)
     outcome, weight = _response(description)
     parsed = Formula(formula, outcome, weight, environment or Environment([]))
     _refuse_unknown_functions(description, parsed.environment)
@@ -281,8 +288,8 @@ def _refuse_two_of_a_name(description):
             )
 
 
-def _refuse_offset_in_terms(description):
-    for term in _terms(description):
+def _refuse_offset_inall_terms(description):
+    for term in all_terms(description):
         parts = getattr(term, "expr", term)
         for part in getattr(parts, "components", []):
             if callee(part) == "offset" and (
@@ -295,7 +302,7 @@ def _refuse_offset_in_terms(description):
 
 
 def _refuse_outcome_as_predictor(description, outcome, weight):
-    where = {term.name: term.var_names for term in _terms(description)}
+    where = {term.name: term.var_names for term in all_terms(description)}
     where |= {f"weighted({outcome}, {weight})": {weight}}
     for name, columns in where.items():
         if outcome in columns:
@@ -330,60 +337,6 @@ def factor_columns(factor):
             )
         columns.append(name)
     return columns
-
-
-def _terms(description):
-    return [*description.common_terms, *description.group_terms]
-
-
-def predictors(description):
-    """Each variable or call in the terms, grouping factors left out."""
-    for term in _terms(description):
-        yield from getattr(getattr(term, "expr", term), "components", [])
-
-
-def components(description):
-    """Each variable or call in the terms and grouping factors."""
-    yield from predictors(description)
-    for term in description.group_terms:
-        yield from term.factor.components
-
-
-def all_calls(description):
-    """Every call of a function in a description, inner ones first."""
-    for component in components(description):
-        yield from _calls(getattr(component, "call", None))
-
-
-def _calls(part):
-    for inner in [*getattr(part, "args", ()), *getattr(part, "kwargs", {}).values()]:
-        yield from _calls(inner)
-    if hasattr(part, "callee"):
-        yield part
-
-
-def names_in(part):
-    """Names of the columns and numbers in a part of a call: set of str."""
-    if hasattr(part, "args"):
-        inner = [*part.args, *getattr(part, "kwargs", {}).values()]
-        return set().union(*map(names_in, inner))
-    return {part.name} if hasattr(part, "name") else set()
-
-
-def _options(description):
-    """Names in what a function takes besides its first argument: set of str."""
-    options = set()
-    for call in all_calls(description):
-        if call.callee in WITH_OPTIONS:
-            for part in [*call.args, *call.kwargs.values()][1:]:
-                options |= names_in(part)
-    return options
-
-
-def callee(component):
-    """Name of the function that a component calls, or None."""
-    call = getattr(component, "call", None)
-    return None if call is None else str(call.callee)
 
 
 def _response(description):
@@ -442,7 +395,10 @@ def plain_errors(what="The formula"):
         raise FormulaError(f"{what} uses {error}, which is not known.") from None
     except Exception as error:
         said = _in_one_line(error)
-        raise FormulaError(f"{what} cannot be worked out: {said}.") from None
+        raise FormulaError(
+            f"{what} cannot be worked out: {said}; make such a part a column of its "
+            "own and name that column."
+        ) from None
 
 
 def _in_one_line(error):

@@ -3,10 +3,11 @@
 import numpy as np
 
 from partialpool import faults
+from partialpool.columns import check_shape
 from partialpool.exact import names
 from partialpool.exact.formula import parse
 from partialpool.exact.predict import draw_outcome, expect, generator, read_recipe
-from partialpool.exact.table import hold_cells, read_rows, refuse_no_table
+from partialpool.exact.table import ADVICE, hold_cells, read_rows
 
 ROW = "__obs__"
 
@@ -63,11 +64,16 @@ def compute_log_likelihood(fit, rows, *, seed=None):
 
     environment = Environment.capture(1)
     formula = parse(read_recipe(fit).formula, environment)
-    refuse_no_table(rows)
+    check_shape(rows, mend=ADVICE)
     if hold_cells(rows, formula.outcome):
         raise faults.TableError(
             "The log likelihood needs the rows themselves, and these are cells: give "
             "the table that they were collapsed from, or a sample of it."
+        )
+    if formula.outcome in (*names.STEPS, ROW):
+        raise faults.TableError(
+            f"The outcome is called {formula.outcome}, as a dimension of the draws is: "
+            "rename the column, in the formula as well, and fit again."
         )
     seen = read_rows(formula, rows)
     rng = generator(seed)

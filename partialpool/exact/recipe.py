@@ -7,20 +7,20 @@ import numpy as np
 import pandas as pd
 
 from partialpool import faults
+from partialpool.columns import (
+    check_names,
+    check_shape,
+    infinite_fault,
+    missing_fault,
+    number_fault,
+)
 from partialpool.exact import transforms
-from partialpool.exact.formula import (
-    FormulaError,
-    callee,
-    plain_errors,
-    predictors,
-)
-from partialpool.exact.labels import KINDS, is_category, kind_of
+from partialpool.exact.calls import callee, predictors
+from partialpool.exact.formula import FormulaError, plain_errors
+from partialpool.exact.labels import KINDS, is_category, kind_of, settle
 from partialpool.exact.namespace import with_functions
-from partialpool.exact.table import (
-    refuse_infinite,
-    refuse_missing,
-    settle_or_refuse,
-)
+from partialpool.exact.table import settle_or_refuse
+from partialpool.faults import refuse
 
 ADVICE = "give a pandas DataFrame with the columns of the formula, but for the outcome"
 NEW = "table of new rows"
@@ -97,29 +97,21 @@ class Recipe:
             If a column is absent, incomplete, of another kind, or holds a level
             that the fit has not seen.
         """
-        if not isinstance(table, pd.DataFrame):
-            faults.refuse(faults.no_table(table, ADVICE))
-        if len(table) == 0:
-            faults.refuse(faults.no_rows(table=NEW))
-        there = list(table.columns)
+        check_shape(table, mend=ADVICE, called=NEW)
+        check_names(list(table.columns), self.columns, called=NEW)
         read = {}
         for name, known in self.columns.items():
-            if name not in there:
-                faults.refuse(faults.absent(name, there, table=NEW))
-            if (count := there.count(name)) > 1:
-                faults.refuse(faults.repeated(name, count))
-            refuse_missing(table[name], f"drop {faults.it(table[name].isna().sum())}")
+            refuse(missing_fault(table[name], "drop {it}"))
             read[name] = _as_known(table[name], known)
         return pd.DataFrame(read, index=table.index)
 
 
 def _as_known(column, known):
-    if known.moments is not None and known.levels is None:
-        column = _as_numbers(column)
-        refuse_infinite(column)
-        return column
-    settled = settle_or_refuse(column)
-    refuse_infinite(settled)
+    is_number = known.moments is not None and known.levels is None
+    settled = (_as_numbers if is_number else settle_or_refuse)(column)
+    refuse(infinite_fault(settled))
+    if is_number:
+        return settled
     mine = kind_of(settled)
     if mine != known.kind and {mine, known.kind} != {"whole", "number"}:
         mend = "write the labels as the table of the fit did"
@@ -164,34 +156,14 @@ def _out_of_categories(column):
 
 
 def _as_numbers(column):
-    settled = _out_of_categories(column)
-    if not pd.api.types.is_numeric_dtype(settled):
-        wrong = np.array([not _is_number(value) for value in settled])
-        if wrong.any():
-            examples = [str(value) for value in settled[wrong][:1]]
-            kind = "text" if isinstance(settled[wrong].iloc[0], str) else "values"
-            faults.refuse(
-                faults.no_numbers(
-                    column.name,
-                    kind,
-                    int(wrong.sum()),
-                    len(column),
-                    column.index[wrong][:5].tolist(),
-                    examples=examples,
-                    where="the fit had numbers",
-                )
-            )
-    if pd.api.types.is_bool_dtype(settled):
-        return settled.astype(bool)
-    return settled.astype(float)
-
-
-def _is_number(value):
+    column = _out_of_categories(column)
     try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return not isinstance(value, str)
+        settled = settle(column)
+    except TypeError:
+        settled = None
+    if settled is None or kind_of(settled) == "text":
+        refuse(number_fault(column, where="the fit had numbers"))
+    return settled if kind_of(settled) == "truth" else settled.astype(float)
 
 
 def make_recipe(formula, rows):

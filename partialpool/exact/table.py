@@ -4,15 +4,25 @@ import itertools
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
 
 from partialpool import faults
+from partialpool.columns import (
+    check_names,
+    check_shape,
+    infinite_fault,
+    missing_fault,
+    number_fault,
+    time_fault,
+)
 from partialpool.exact.formula import FormulaError
-from partialpool.exact.labels import is_category, kind_of, settle
+from partialpool.exact.labels import kind_of, settle
 from partialpool.exact.rows import Multiplier, Rows
+from partialpool.faults import refuse
 
 CELL_COLUMNS = ["n", "mean", "ss"]
 BINARY_COLUMNS = ["trials", "successes"]
+# Share of a sum of products that rounding may have made.
+ROUNDING = 1e-9
 ADVICE = (
     "give a pandas DataFrame of rows, or of cells as collapse() makes them from any "
     "engine"
@@ -40,13 +50,13 @@ def read_rows(formula, table, *, missing="refuse"):
     TableError
         If a column is absent, or does not fit its role.
     """
-    refuse_no_table(table)
+    check_shape(table, mend=ADVICE)
     if hold_cells(table, formula.outcome):
         return _read_cells(formula, table)
     names = formula.columns({str(name) for name in table.columns})
     numbers = [formula.outcome, *([formula.weight] if formula.weight else [])]
     used = list(dict.fromkeys([*numbers, *sorted(names)]))
-    _refuse_absent(table, used)
+    _check_names(table, used)
     used_rows = table[used]
     dropped = {}
     if missing == "drop":
@@ -65,17 +75,6 @@ def read_rows(formula, table, *, missing="refuse"):
     n = np.ones(len(settled))
     lost = len(table) - len(settled)
     return Rows(predictors, formula.outcome, y, n, {}, weights, dropped, lost)
-
-
-def refuse_no_table(table, advice=ADVICE):
-    """Refuse what is no pandas table, or has no rows."""
-    if not isinstance(table, pd.DataFrame):
-        faults.refuse(faults.no_table(table, advice))
-    if table.columns.nlevels > 1:
-        levels, example = table.columns.nlevels, table.columns[0]
-        faults.refuse(faults.names_in_levels(levels, example))
-    if len(table) == 0:
-        faults.refuse(faults.no_rows())
 
 
 def hold_cells(table, outcome):
@@ -123,11 +122,11 @@ def _read_cells(formula, cells):
     numbers = ["n", "mean", *products.values()]
     numbers += [f"mean_{name}" for name in names & set(varying)]
     used = list(dict.fromkeys([*numbers, *sources.values()]))
-    _refuse_absent(cells, used)
+    _check_names(cells, used)
     settled = _settle_all(
-        cells[used], numbers, formula.grouping_columns(), advice="collapse them again"
+        cells[used], numbers, formula.grouping_columns(), mend="collapse them again"
     )
-    _refuse_impossible_sums(settled)
+    _refuse_impossible_sums(settled, products, formula.outcome)
     within = {key: settled[name].to_numpy(float) for key, name in products.items()}
     n = settled["n"].to_numpy(float)
     y = Multiplier(settled["mean"].to_numpy(float), {formula.outcome: 1.0})
@@ -174,15 +173,23 @@ def _refuse_absent_from_cells(name, cells, held, varying):
         )
     hint = "add it to by= (a category) or to continuous= (a number) when you collapse"
     there = [*held, *varying]
-    faults.refuse(faults.absent(name, there, hint=f"{hint} the table", table="cells"))
+    refuse(faults.absent(name, there, hint=f"{hint} the table", table="cells"))
 
 
-def _refuse_impossible_sums(cells):
+def _refuse_impossible_sums(cells, products, outcome):
     n = cells["n"]
     wrong = {"n, below 1 or no whole number,": (n < 1) | (n % 1 != 0)}
-    for name in cells:
-        if name == "ss" or name.startswith("ss_"):
-            wrong[f"{name}, a sum of squares below 0,"] = cells[name] < 0
+    squares, sizes = {}, {}
+    for (x,), name in ((key, name) for key, name in products.items() if len(key) == 1):
+        mean = cells["mean" if x == outcome else f"mean_{x}"]
+        squares[x], sizes[x] = cells[name].clip(lower=0), mean.abs().max()
+        wrong[f"{name}, a sum of squares below 0,"] = cells[name] < 0
+        alone = (n == 1) & (cells[name] > ROUNDING * sizes[x] ** 2)
+        wrong[f"{name}, above 0 in a cell of one row,"] = alone
+    for (x, z), name in ((key, name) for key, name in products.items() if len(key) > 1):
+        most = (1 + 1e-6) * np.sqrt(squares[x] * squares[z])
+        most += ROUNDING * n * sizes[x] * sizes[z]
+        wrong[f"{name}, larger than the squares allow,"] = cells[name].abs() > most
     for what, where in wrong.items():
         if where.any():
             raise faults.TableError(
@@ -192,7 +199,7 @@ def _refuse_impossible_sums(cells):
             )
 
 
-def _refuse_absent(table, used):
+def _check_names(table, used):
     there = list(table.columns)
     for name in used:
         if name not in there and name in map(str, there):
@@ -200,10 +207,7 @@ def _refuse_absent(table, used):
                 f"Column {name} has a name that is no text, which a formula cannot "
                 "write: use table = table.rename(columns=str)."
             )
-        if name not in there:
-            faults.refuse(faults.absent(name, there))
-        if (count := there.count(name)) > 1:
-            faults.refuse(faults.repeated(name, count))
+    check_names(there, used)
 
 
 def _drop_missing(rows):
@@ -218,17 +222,18 @@ def _drop_missing(rows):
     return kept, counts
 
 
-def _settle_all(rows, numbers, groups, outcome=None, advice=None):
+def _settle_all(rows, numbers, groups, outcome=None, mend=faults.DROP):
     """Bring each column to one kind, and refuse what does not fit its role."""
     settled = {}
     for name, column in rows.items():
-        refuse_missing(column, advice)
+        refuse(missing_fault(column, mend))
         if name not in groups:
-            _refuse_times(column, "a predictor" if name not in numbers else "numbers")
+            kinds = "numbers" if name in numbers else "numbers or text"
+            refuse(time_fault(column, f"{kinds} are needed"))
         settled[name] = settle_or_refuse(column)
         if name in numbers:
             _refuse_no_numbers(settled[name], name == outcome)
-        refuse_infinite(settled[name])
+        refuse(infinite_fault(settled[name]))
     return pd.DataFrame(settled, index=rows.index)
 
 
@@ -242,64 +247,17 @@ def settle_or_refuse(column):
         raise faults.TableError(fault) from None
 
 
-def refuse_missing(column, advice=None):
-    """Refuse a column with missing values."""
-    lacking = column.isna().to_numpy()
-    if lacking.any():
-        labels = column.index[lacking][:5].tolist()
-        mend = advice or f"drop {faults.it(lacking.sum())} with missing='drop'"
-        faults.refuse(
-            faults.missing(column.name, int(lacking.sum()), len(column), labels, mend)
-        )
-
-
-def refuse_infinite(column):
-    """Refuse a settled column with infinite numbers."""
-    if column.dtype.kind != "f" or np.isfinite(values := column.to_numpy()).all():
-        return
-    infinite = ~np.isfinite(values)
-    labels = column.index[infinite][:5].tolist()
-    faults.refuse(
-        faults.infinite(column.name, int(infinite.sum()), len(column), labels)
-    )
-
-
-def _refuse_times(column, role):
-    where = "numbers are needed" if role == "numbers" else "numbers or text are needed"
-    dtype = column.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        return
-    objects = (
-        types.infer_dtype(column.head(100)) if types.is_object_dtype(dtype) else ""
-    )
-    if dtype.kind == "m" or objects == "timedelta":
-        faults.refuse(
-            faults.wrong_kind(
-                column.name,
-                "durations",
-                "make numbers of them, for example with .dt.total_seconds()",
-                where=where,
-            )
-        )
-    if (
-        dtype.kind == "M"
-        or isinstance(dtype, pd.PeriodDtype)
-        or objects in ("datetime", "datetime64", "date", "period")
-    ):
-        faults.refuse(faults.wrong_kind(column.name, "dates", where=where))
-
-
 def _refuse_no_numbers(column, is_outcome):
-    name = column.name
-    if kind_of(column) == "truth" and is_outcome:
+    name, mend = column.name, None
+    if kind_of(column) == "truth" and not is_outcome:
+        return
+    if kind_of(column) == "truth":
         raise FormulaError(
             f"{name} holds true and false, and only a Gaussian outcome has a closed "
             'form: use bambi.Model(formula, data, family="bernoulli"), or make numbers '
             "of it with .astype(float) if you want a linear probability model."
         )
-    if is_category(column):
-        kind = "categories" if column.dtype == "category" else "text"
-        mend = f"make numbers of them with pd.to_numeric(table[{name!r}])"
-        if is_outcome:
-            mend += ", or use Bambi for an outcome of categories"
-        faults.refuse(faults.wrong_kind(name, kind, mend))
+    if is_outcome:
+        mend = f"make numbers of them with pd.to_numeric(table[{name!r}]), or use Bambi"
+        mend += " for an outcome of categories"
+    refuse(number_fault(column, mend))

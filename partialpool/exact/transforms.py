@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from partialpool.exact.formula import FormulaError, all_calls, names_in
+from partialpool.exact.calls import all_calls, names_in
+from partialpool.exact.formula import FormulaError
 from partialpool.exact.namespace import known_names
 
 MOMENTS = ("center", "scale", "standardize")
