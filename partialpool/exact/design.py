@@ -13,7 +13,7 @@ from partialpool.exact.formula import (
     parse,
 )
 from partialpool.exact.labels import kind_of, labels_as
-from partialpool.exact.recipe import Recipe, evaluate, make_recipe
+from partialpool.exact.recipe import Recipe, make_recipe
 from partialpool.exact.rows import Multiplier, Rows
 from partialpool.exact.table import read_rows
 from partialpool.exact.terms import by_row, numbers_by_row, offset_of
@@ -164,37 +164,19 @@ def read_design(formula, table, environment, *, missing="refuse"):
     Raises
     ------
     FormulaError
-        If the formula cannot be read or goes beyond a Gaussian linear model.
+        If the formula cannot be read or goes beyond a Gaussian linear model, or a
+        term depends on more than each row by itself, or on what cells do not hold.
     TableError
-        If a column is absent, or does not fit its role.
+        If a column is absent or does not fit its role, or a term is no finite number
+        in some row.
     """
     parsed = parse(formula, environment)
     rows = read_rows(parsed, table, missing=missing)
-    return make_design(parsed, rows, make_recipe(parsed, rows))
+    return make_design(rows, *make_recipe(parsed, rows))
 
 
-def make_design(formula, rows, recipe):
-    """Find the columns that a formula asks for.
-
-    Parameters
-    ----------
-    formula : partialpool.exact.formula.Formula
-    rows : Rows
-    recipe : Recipe
-
-    Returns
-    -------
-    Design
-
-    Raises
-    ------
-    FormulaError
-        If a term depends on more than each row by itself, or on what cells do not
-        hold.
-    TableError
-        If a term is no finite number in some row.
-    """
-    built = evaluate(recipe, formula)
+def make_design(rows, recipe, built):
+    """Find the columns of terms that :func:`make_recipe` has built: a `Design`."""
     terms = list(built.common.terms.values()) if built.common else []
     y = rows.y
     for term in terms:

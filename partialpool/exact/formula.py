@@ -57,15 +57,18 @@ class Formula:
         Column of the weights of the rows.
     environment : formulae.environment.Environment
         Where functions and numbers named in the formula live.
+    description : formulae.terms.terms.Model
+        Formulae's description of the terms, to look at only.
     """
 
     text: str
     outcome: str
     weight: str | None
     environment: object = field(repr=False, compare=False)
+    description: object = field(repr=False, compare=False)
 
     def describe(self):
-        """Formulae's description of the terms, made anew: evaluating changes it."""
+        """Describe the terms anew: evaluating a description changes it."""
         from formulae import model_description
 
         with _quiet():
@@ -85,7 +88,7 @@ class Formula:
             With those that the table lacks; without numbers and functions that a
             call in the formula takes from elsewhere, as in ``C(year, Sum)``.
         """
-        description = self.describe()
+        description = self.description
         plain = {
             component.name
             for component in components(description)
@@ -107,7 +110,7 @@ class Formula:
     def grouping_columns(self):
         """Columns that group rows and do nothing else in the model: set of str."""
         groups, others = set(), set()
-        description = self.describe()
+        description = self.description
         for term in description.group_terms:
             groups |= set(factor_columns(term.factor))
             others |= term.expr.var_names
@@ -155,9 +158,10 @@ def parse(formula, environment=None):
                 "Bambi for this model."
             )
     _refuse_two_of_a_name(description)
-    _refuse_offset_inall_terms(description)
+    _refuse_offset_in_terms(description)
     outcome, weight = _response(description)
-    parsed = Formula(formula, outcome, weight, environment or Environment([]))
+    environment = environment or Environment([])
+    parsed = Formula(formula, outcome, weight, environment, description)
     _refuse_unknown_functions(description, parsed.environment)
     _refuse_outcome_as_predictor(description, outcome, weight)
     return parsed
@@ -288,7 +292,7 @@ def _refuse_two_of_a_name(description):
             )
 
 
-def _refuse_offset_inall_terms(description):
+def _refuse_offset_in_terms(description):
     for term in all_terms(description):
         parts = getattr(term, "expr", term)
         for part in getattr(parts, "components", []):

@@ -43,6 +43,8 @@ def settle(column):
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         labels = settle(pd.Series(dtype.categories, dtype=dtype.categories.dtype))
+        if labels.dtype == dtype.categories.dtype and labels.dtype.kind != "f":
+            return column
         return column.cat.rename_categories(labels.to_numpy())
     if types.is_bool_dtype(dtype):
         return column.astype(bool)

@@ -1,7 +1,7 @@
 """What must be remembered of a table to find the same columns in another one."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -177,6 +177,8 @@ def make_recipe(formula, rows):
     Returns
     -------
     Recipe
+    terms : formulae.matrices.DesignMatrices
+        As :func:`evaluate` returns them.
     """
     description = formula.describe()
     grouping = formula.grouping_columns()
@@ -200,8 +202,8 @@ def make_recipe(formula, rows):
     with plain_errors(f"The formula '{formula.text}'"):
         states = transforms.learn(description, rows, formula.environment)
     recipe = Recipe(formula.text, columns, states)
-    values = _values(evaluate(recipe, formula))
-    return Recipe(formula.text, columns, states, values)
+    terms = evaluate(description, recipe, formula.environment)
+    return replace(recipe, values=_values(terms)), terms
 
 
 def _refuse_one_level(columns):
@@ -219,11 +221,18 @@ def _encoded(description):
     return set().union(*(component.var_names for component in encoded))
 
 
-def evaluate(recipe, formula):
+def evaluate(description, recipe, environment):
     """Let formulae settle the encoding of each term on a small table.
 
     The table holds each level and two values of each number. With what its
     transformations remember, that is all that the terms depend on.
+
+    Parameters
+    ----------
+    description : formulae.terms.terms.Model
+        Made anew, its transformations restored.
+    recipe : Recipe
+    environment : formulae.environment.Environment
 
     Returns
     -------
@@ -231,14 +240,12 @@ def evaluate(recipe, formula):
     """
     from formulae.matrices import DesignMatrices
 
-    description = formula.describe()
-    transforms.restore(description, recipe.states)
     # The response is found by ourselves; formulae would ask for its functions.
     description.response = None
     # Two values of a number may be none for a logarithm.
-    with plain_errors(f"The formula '{formula.text}'"):
+    with plain_errors(f"The formula '{recipe.formula}'"):
         table = _small_table(recipe)
-        built = DesignMatrices(description, table, with_functions(formula.environment))
+        built = DesignMatrices(description, table, with_functions(environment))
     _refuse_made_categories(description, recipe)
     for term in _expressions(built):
         if np.size(term.data) == 0:
@@ -250,8 +257,10 @@ def evaluate(recipe, formula):
 
 
 def evaluate_again(recipe, formula):
-    """Evaluate as :func:`evaluate` does, and see that nothing has changed."""
-    built = evaluate(recipe, formula)
+    """Evaluate for a recipe that is there, and see that nothing has changed."""
+    description = formula.describe()
+    transforms.restore(description, recipe.states)
+    built = evaluate(description, recipe, formula.environment)
     if not np.allclose(_values(built), recipe.values, rtol=1e-9, equal_nan=True):
         raise FormulaError(
             f"A function or a number that the formula '{recipe.formula}' takes from "

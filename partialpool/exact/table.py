@@ -126,7 +126,7 @@ def _read_cells(formula, cells):
     settled = _settle_all(
         cells[used], numbers, formula.grouping_columns(), mend="collapse them again"
     )
-    _refuse_impossible_sums(settled, products, formula.outcome)
+    _refuse_impossible_sums(settled, numbers, products, formula.outcome)
     within = {key: settled[name].to_numpy(float) for key, name in products.items()}
     n = settled["n"].to_numpy(float)
     y = Multiplier(settled["mean"].to_numpy(float), {formula.outcome: 1.0})
@@ -176,20 +176,21 @@ def _refuse_absent_from_cells(name, cells, held, varying):
     refuse(faults.absent(name, there, hint=f"{hint} the table", table="cells"))
 
 
-def _refuse_impossible_sums(cells, products, outcome):
+def _refuse_impossible_sums(cells, numbers, products, outcome):
+    cells = {name: cells[name].to_numpy(float) for name in cells if name in numbers}
     n = cells["n"]
     wrong = {"n, below 1 or no whole number,": (n < 1) | (n % 1 != 0)}
     squares, sizes = {}, {}
     for (x,), name in ((key, name) for key, name in products.items() if len(key) == 1):
-        mean = cells["mean" if x == outcome else f"mean_{x}"]
-        squares[x], sizes[x] = cells[name].clip(lower=0), mean.abs().max()
-        wrong[f"{name}, a sum of squares below 0,"] = cells[name] < 0
-        alone = (n == 1) & (cells[name] > ROUNDING * sizes[x] ** 2)
+        ss, mean = cells[name], cells["mean" if x == outcome else f"mean_{x}"]
+        squares[x], sizes[x] = np.maximum(ss, 0), np.abs(mean).max()
+        wrong[f"{name}, a sum of squares below 0,"] = ss < 0
+        alone = (n == 1) & (ss > ROUNDING * sizes[x] ** 2)
         wrong[f"{name}, above 0 in a cell of one row,"] = alone
     for (x, z), name in ((key, name) for key, name in products.items() if len(key) > 1):
         most = (1 + 1e-6) * np.sqrt(squares[x] * squares[z])
         most += ROUNDING * n * sizes[x] * sizes[z]
-        wrong[f"{name}, larger than the squares allow,"] = cells[name].abs() > most
+        wrong[f"{name}, larger than the squares allow,"] = np.abs(cells[name]) > most
     for what, where in wrong.items():
         if where.any():
             raise faults.TableError(
@@ -225,6 +226,9 @@ def _drop_missing(rows):
 def _settle_all(rows, numbers, groups, outcome=None, mend=faults.DROP):
     """Bring each column to one kind, and refuse what does not fit its role."""
     settled = {}
+    rows = rows.copy(deep=False)
+    # pandas copies them with every column.
+    rows.attrs = {}
     for name, column in rows.items():
         refuse(missing_fault(column, mend))
         if name not in groups:

@@ -50,6 +50,9 @@ def offset_of(term, table):
 
 def by_row(component, table):
     """Evaluate a component, and refuse what depends on more than its own row."""
+    if not hasattr(component, "call"):
+        value = np.asarray(component.eval_new_data(table), dtype=float)
+        return value.reshape(len(table), -1)
     levels = _all_levels(table) if component.kind == "categoric" else table[:0]
 
     def work_out(part):
@@ -60,8 +63,6 @@ def by_row(component, table):
             value = np.broadcast_to(value, len(whole))
         return value.reshape(len(whole), -1)[len(levels) :]
 
-    if not hasattr(component, "call"):
-        return work_out(table)
     return _row_by_row(component.name, work_out, table)
 
 
