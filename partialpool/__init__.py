@@ -36,6 +36,7 @@ from partialpool.graduates import (
     simulate_graduates,
     write_graduates,
 )
+from partialpool.one_way import OneWay, one_way
 from partialpool.plots import (
     LOOKS,
     plot_extremes,
@@ -43,13 +44,16 @@ from partialpool.plots import (
     show_legend,
     use_style,
 )
+from partialpool.poolings import Comparison, compare
 from partialpool.scores import coverage, interval_score, rmse
 
 __all__ = [
     "LOOKS",
     "CellsSaveNothing",
+    "Comparison",
     "FormulaError",
     "GraduateTruth",
+    "OneWay",
     "Prior",
     "RowsDropped",
     "SamplingError",
@@ -60,6 +64,7 @@ __all__ = [
     "check_columns",
     "check_sampling",
     "collapse",
+    "compare",
     "compare_with_published",
     "compute_log_likelihood",
     "coverage",
@@ -69,6 +74,7 @@ __all__ = [
     "load_published_earnings",
     "load_scorecard",
     "load_wage_panel",
+    "one_way",
     "plot_extremes",
     "plot_poolings",
     "predict",
