@@ -13,6 +13,7 @@ from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
 from partialpool.chapters.verdicts import Verdict, record_verdict
 from partialpool.checks import SamplingError, check_sampling, use_reproducible_sampling
 from partialpool.columns import check_columns
+from partialpool.contest import contest, score
 from partialpool.data import (
     distinct_reports,
     load_scorecard,
@@ -67,6 +68,7 @@ __all__ = [
     "compare",
     "compare_with_published",
     "compute_log_likelihood",
+    "contest",
     "coverage",
     "distinct_reports",
     "fit",
@@ -80,6 +82,7 @@ __all__ = [
     "predict",
     "record_verdict",
     "rmse",
+    "score",
     "show_legend",
     "simulate_graduates",
     "simulate_groups",
