@@ -131,7 +131,7 @@ def test_the_gain_is_what_the_posterior_expects(compared):
 
 def test_the_expected_errors_are_those_that_truth_shows():
     errors, expected = [], []
-    for seed in range(60):
+    for seed in range(40):
         table, truth = pool.simulate_groups(30, sizes=(3, 40), seed=seed)
         compared = pool.compare(table, outcome="y", group="group")
         true = truth["mean"].loc[compared.table.index]
