@@ -13,7 +13,6 @@ from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
 from partialpool.chapters.verdicts import Verdict, record_verdict
 from partialpool.checks import SamplingError, check_sampling, use_reproducible_sampling
 from partialpool.columns import check_columns
-from partialpool.contest import contest, score
 from partialpool.data import (
     distinct_reports,
     load_scorecard,
@@ -37,8 +36,6 @@ from partialpool.graduates import (
     simulate_graduates,
     write_graduates,
 )
-from partialpool.imagined import PriorError, check_prior
-from partialpool.one_way import OneWay, one_way
 from partialpool.plots import (
     LOOKS,
     plot_extremes,
@@ -46,7 +43,15 @@ from partialpool.plots import (
     show_legend,
     use_style,
 )
-from partialpool.poolings import Comparison, compare
+from partialpool.poolings import (
+    Comparison,
+    OneWay,
+    compare,
+    contest,
+    one_way,
+    score,
+)
+from partialpool.prior_checks import PriorError, check_prior
 from partialpool.scores import coverage, interval_score, rmse
 
 __all__ = [

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.special import ndtr
 
-from partialpool.mixture import quantile, weighted_quantiles
+from partialpool.poolings.mixture import quantile, weighted_quantiles
 
 
 @pytest.mark.parametrize("prob", [0.001, 0.05, 0.5, 0.97])

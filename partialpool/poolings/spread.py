@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partialpool.intercepts import at_ratio
-from partialpool.mixture import quantile, weighted_quantiles
+from partialpool.poolings.intercepts import at_ratio
+from partialpool.poolings.mixture import quantile, weighted_quantiles
 
 # Nodes of the quadrature over the ratio of the two standard deviations and over the
 # one within groups; the search for where to put the first stops where the density has
@@ -23,7 +23,7 @@ class Spread:
 
     Attributes
     ----------
-    given : partialpool.intercepts.Given
+    given : partialpool.poolings.intercepts.Given
         The fit at each ratio; D data sets, K nodes.
     weight : numpy.ndarray
         Posterior weight of each ratio, shape (D, K).
@@ -144,7 +144,7 @@ def integrate(sums, tau_scale, sigma_scale=None):
 
     Parameters
     ----------
-    sums : partialpool.intercepts.GroupSums
+    sums : partialpool.poolings.intercepts.GroupSums
         Of D data sets.
     tau_scale : numpy.ndarray
         Standard deviation of the half-normal prior of the one between groups, (D,).

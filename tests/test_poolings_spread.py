@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import partialpool as pool
-from partialpool.spread import interpolate
+from partialpool.poolings.spread import interpolate
 
 
 def test_interpolation_is_exact_for_polynomials():

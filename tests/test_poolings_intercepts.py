@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from partialpool.intercepts import GroupSums, at_ratio
+from partialpool.poolings.intercepts import GroupSums, at_ratio
 
 
 @pytest.fixture

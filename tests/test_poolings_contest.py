@@ -8,7 +8,7 @@ import pytest
 import statsmodels.formula.api as smf
 
 import partialpool as pool
-from partialpool.contest import METHODS
+from partialpool.poolings.contest import METHODS
 
 ASKED = {"outcome": "y", "group": "group", "predictors": ["x", "kind"]}
 

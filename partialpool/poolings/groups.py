@@ -20,7 +20,7 @@ from partialpool.columns import (
 )
 from partialpool.exact.table import hold_cells
 from partialpool.faults import quote, refuse
-from partialpool.intercepts import GroupSums
+from partialpool.poolings.intercepts import GroupSums
 
 ADVICE = (
     "give a pandas DataFrame of rows, of cells as collapse() makes them, or of one "
@@ -38,7 +38,7 @@ class Groups:
         Of the J groups.
     size : numpy.ndarray
         Rows in each group, or with standard errors the errors; shape (J,).
-    sums : partialpool.intercepts.GroupSums
+    sums : partialpool.poolings.intercepts.GroupSums
         Of one data set; the outcome is centred, predictors are centred and scaled.
     middle : float
         What was taken from the outcome.

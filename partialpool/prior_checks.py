@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from partialpool.advice import number
+from partialpool.poolings.advice import number
 
 # The bulk of some outcomes, and what a prior allows, as quantiles. Refused: more than
 # a tenth of the data outside what the prior allows; a bulk of the prior more than 100
@@ -55,8 +55,8 @@ def check_prior(imagined, observed, *, name="outcome"):
     >>> check_prior(rng.normal(10, 1, 500), rng.normal(14_000, 3_000, 200), name="pay")
     Traceback (most recent call last):
         ...
-    partialpool.imagined.PriorError: The prior imagines pay from 8.46 to 11.5 and the \
-data run from 8,350 to 19,400 (5% to 95%), so 100% of the data lie outside what it \
+    partialpool.prior_checks.PriorError: The prior imagines pay from 8.46 to 11.5 and \
+the data run from 8,350 to 19,400 (5% to 95%), so 100% of the data lie outside what it \
 allows: give the priors the centre and the spread of pay, or model its log or \
 another unit.
     """

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import partialpool as pool
-from partialpool.groups import read_groups
+from partialpool.poolings.groups import read_groups
 
 
 @pytest.fixture

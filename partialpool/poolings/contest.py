@@ -9,12 +9,12 @@ from scipy.special import ndtri
 from partialpool import faults
 from partialpool.columns import as_list, check_names
 from partialpool.faults import refuse
-from partialpool.groups import read_groups
-from partialpool.intercepts import GroupSums, at_ratio
-from partialpool.one_way import WIDTH, check_prob, tails_of
-from partialpool.poolings import least_squares
+from partialpool.poolings.compare import least_squares
+from partialpool.poolings.groups import read_groups
+from partialpool.poolings.intercepts import GroupSums, at_ratio
+from partialpool.poolings.one_way import WIDTH, check_prob, tails_of
+from partialpool.poolings.spread import integrate
 from partialpool.scores import coverage, interval_score, rmse
-from partialpool.spread import integrate
 
 # The search for the best ratio of standard deviations: points, rounds, and how far.
 POINTS, ROUNDS, FARTHEST = 60, 6, 1e3
@@ -337,7 +337,7 @@ def morris(groups, x, probs):
 
     Parameters
     ----------
-    groups : partialpool.groups.Groups
+    groups : partialpool.poolings.groups.Groups
     x : numpy.ndarray
         Predictors to estimate at, shape (1, J, p).
     probs : (float, float)

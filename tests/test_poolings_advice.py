@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import partialpool as pool
-from partialpool.advice import number, ratio
+from partialpool.poolings.advice import number, ratio
 
 
 def said(table, **options):

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
-from partialpool.advice import advise
 from partialpool.columns import as_list
-from partialpool.groups import Groups, read_groups
-from partialpool.intercepts import at_ratio
-from partialpool.one_way import WIDTH, check_prob, tails_of
 from partialpool.plots import LOOKS, show_legend
-from partialpool.spread import Spread, integrate
+from partialpool.poolings.advice import advise
+from partialpool.poolings.groups import Groups, read_groups
+from partialpool.poolings.intercepts import at_ratio
+from partialpool.poolings.one_way import WIDTH, check_prob, tails_of
+from partialpool.poolings.spread import Spread, integrate
 
 POOLINGS = ("complete", "none", "partial")
 
@@ -268,7 +268,7 @@ def least_squares(groups, ratio, probs, x=None):
 
     Parameters
     ----------
-    groups : partialpool.groups.Groups
+    groups : partialpool.poolings.groups.Groups
     ratio : float
         0 or infinity.
     probs : (float, float)

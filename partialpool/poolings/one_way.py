@@ -4,10 +4,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from partialpool import spread
-from partialpool.intercepts import GroupSums
-from partialpool.spread import NODES
-from partialpool.tails import GAMMAS, integrate_tails
+from partialpool.poolings import spread
+from partialpool.poolings.intercepts import GroupSums
+from partialpool.poolings.spread import NODES
+from partialpool.poolings.tails import GAMMAS, integrate_tails
 
 # Numbers in one batch of data sets, chosen to stay in a processor's cache.
 BATCH = 100_000

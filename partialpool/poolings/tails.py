@@ -11,8 +11,8 @@ from functools import cache
 import numpy as np
 from scipy.special import gammaincinv, logsumexp, ndtri
 
-from partialpool.mixture import quantile, weighted_quantiles
-from partialpool.spread import FINE, PRIOR_DF, interpolate
+from partialpool.poolings.mixture import quantile, weighted_quantiles
+from partialpool.poolings.spread import FINE, PRIOR_DF, interpolate
 
 # Nodes for tau, mu, g and sigma. With many rows sigma is as good as known, and one
 # node serves.
@@ -87,13 +87,13 @@ def integrate_tails(sums, tau, sigma, tau_scale, sigma_scale, tail):
 
     Parameters
     ----------
-    sums : partialpool.intercepts.GroupSums
+    sums : partialpool.poolings.intercepts.GroupSums
         Of D data sets without predictors. Three columns are added: the centre of the
         population, a new group, and a new member of it.
     tau, sigma : numpy.ndarray or None
         Known values, shape (D,); None where they are to be integrated.
     tau_scale, sigma_scale : numpy.ndarray
-        Scales of the priors, as for :func:`~partialpool.spread.integrate`.
+        Scales of the priors, as for :func:`~partialpool.poolings.spread.integrate`.
     tail : float
         Degrees of freedom of the groups' distribution; tau is its scale.
 
