@@ -38,7 +38,16 @@ pairs = pd.DataFrame(
 EDGES = [0, 8, 24, np.inf]
 BANDS = ["up to 8 weeks", "9 to 24", "over 24"]
 """,
-    "no-pooling": SHOPS_AS_Y,
+    "complete-pooling": f"""
+sample = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+ORDINARY, DOUBT = 12_000, 5_000
+""",
+    "no-pooling": f"""
+table = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+ORDINARY, WIDE = 12_000, 20_000
+""",
     "partial-pooling": SHOPS_AS_Y
     + """
 true_mean = None
