@@ -40,6 +40,7 @@ from partialpool.plots import (
     LOOKS,
     plot_extremes,
     plot_poolings,
+    plot_shrinkage,
     show_legend,
     use_style,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "load_wage_panel",
     "plot_extremes",
     "plot_poolings",
+    "plot_shrinkage",
     "predict",
     "record_verdict",
     "rmse",
