@@ -13,6 +13,7 @@ from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
 from partialpool.chapters.verdicts import Verdict, record_verdict
 from partialpool.checks import SamplingError, check_sampling, use_reproducible_sampling
 from partialpool.columns import check_columns
+from partialpool.contest import contest, score
 from partialpool.data import (
     distinct_reports,
     load_scorecard,
@@ -36,6 +37,7 @@ from partialpool.graduates import (
     simulate_graduates,
     write_graduates,
 )
+from partialpool.one_way import OneWay, one_way
 from partialpool.plots import (
     LOOKS,
     plot_extremes,
@@ -44,13 +46,16 @@ from partialpool.plots import (
     show_legend,
     use_style,
 )
+from partialpool.poolings import Comparison, compare
 from partialpool.scores import coverage, interval_score, rmse
 
 __all__ = [
     "LOOKS",
     "CellsSaveNothing",
+    "Comparison",
     "FormulaError",
     "GraduateTruth",
+    "OneWay",
     "Prior",
     "RowsDropped",
     "SamplingError",
@@ -61,8 +66,10 @@ __all__ = [
     "check_columns",
     "check_sampling",
     "collapse",
+    "compare",
     "compare_with_published",
     "compute_log_likelihood",
+    "contest",
     "coverage",
     "distinct_reports",
     "fit",
@@ -70,12 +77,14 @@ __all__ = [
     "load_published_earnings",
     "load_scorecard",
     "load_wage_panel",
+    "one_way",
     "plot_extremes",
     "plot_poolings",
     "plot_shrinkage",
     "predict",
     "record_verdict",
     "rmse",
+    "score",
     "show_legend",
     "simulate_graduates",
     "simulate_groups",
