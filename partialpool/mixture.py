@@ -13,7 +13,7 @@ def quantile(prob, weight, centre, scale, df=None):
     ----------
     prob : float
     weight : numpy.ndarray
-        Of the K components, shape (D, K); sums to 1.
+        Of the K components, which sum to 1: shape (D, K), or (D, K, J).
     centre, scale : numpy.ndarray
         Shape (D, K, J): D times J mixtures.
     df : numpy.ndarray, optional
@@ -37,7 +37,7 @@ def quantile(prob, weight, centre, scale, df=None):
     >>> quantile(0.5, np.array([[0.5, 0.5]]), two * [[1], [3]], two).round(6).tolist()
     [[2.0]]
     """
-    weight = weight[:, :, None]
+    weight = weight if weight.ndim == 3 else weight[:, :, None]
     df = None if df is None else df[:, :, None]
     each = centre + _to_t(ndtri(prob), df) * scale
     low, high = each.min(1), each.max(1)

@@ -7,7 +7,7 @@ import numpy as np
 from partialpool import spread
 from partialpool.intercepts import GroupSums
 from partialpool.spread import NODES
-from partialpool.tails import pool_tails
+from partialpool.tails import GAMMAS, integrate_tails
 
 # Numbers in one batch of data sets, chosen to stay in a processor's cache.
 BATCH = 200_000
@@ -135,14 +135,10 @@ def one_way(
         sigma = 1.0
     sigma = None if sigma is None else _each(sigma, sums)
     parts = []
-    for some in _batches(sums, 1 if tail is None else 100):
+    for some in _batches(sums, 1 if tail is None else 6 * GAMMAS):
         fixed = [None if part is None else part[some] for part in (tau, sigma)]
         known = (sums.take(some), *fixed, scale[some], outcome_sd[some])
-        parts.append(
-            _pool(*known, ci_prob)
-            if tail is None
-            else pool_tails(*known, ci_prob, tail)
-        )
+        parts.append(_pool(*known, ci_prob, tail))
     return _finish(parts, middle, members=n is not None, single=single)
 
 
@@ -157,11 +153,8 @@ def check_prob(ci_prob):
 
 def _check(ci_prob, tail, tau, sigma, counted):
     check_prob(ci_prob)
-    if tail is not None and not tail > 2:
-        raise ValueError(
-            f"tail is {tail}: give degrees of freedom above 2, such as 4, so that "
-            "groups have a standard deviation."
-        )
+    if tail is not None and not 1 <= tail < np.inf:
+        raise ValueError(f"tail is {tail}: give degrees of freedom of 1 or more.")
     if sigma is not None and not counted:
         raise ValueError("sigma is known from se: leave it out, or give n and ss.")
     if tau is not None and counted and sigma is None:
@@ -234,42 +227,42 @@ def _batches(sums, dear):
 # Posterior --------------------------------------------------------------------
 
 
-def _pool(sums, tau, sigma, tau_scale, sigma_scale, ci_prob):
-    """Pool groups from a normal distribution: a OneWay of centred outcomes."""
-    probs = tails_of(ci_prob)
-    if tau is not None:
-        known = spread.fix(sums, tau, sigma)
-    elif sigma is None:
-        known = spread.integrate(sums, tau_scale, sigma_scale)
+def _pool(sums, tau, sigma, tau_scale, sigma_scale, ci_prob, tail):
+    """Pool some data sets, their outcomes centred: a OneWay."""
+    low, high = tails_of(ci_prob)
+    if tail is None:
+        known = _integrate(sums, tau, sigma, tau_scale, sigma_scale)
+        groups = known.describe(*known.given.estimate(), [low, high])
+        others = known.describe(*_population(known.given), [low, 0.5, high])
+        own = (known.weight[..., None] * known.given.weight).sum(1)
     else:
-        unit = sums.scaled(sigma)
-        known = spread.integrate(unit, tau_scale)
-    given = known.given
-    groups = given.estimate()
-    line = given.inverse[..., 0, 0], given.ratio**2, np.ones_like(given.ratio)
-    more = np.cumsum(np.stack(line, axis=2), axis=2)
-    centre = np.repeat(given.slopes, 3, axis=2)
-    mean, sd, *ends = known.describe(*groups, probs)
-    others = known.describe(centre, more, [probs[0], 0.5, probs[1]])
-    overall, new_group, new_member = (
-        Summary(*(part[:, i] for part in others)) for i in range(3)
-    )
-    return OneWay(
-        mean,
-        sd,
-        *ends,
-        (known.weight[..., None] * given.weight).sum(1),
-        _summarise(known, probs, between=True),
-        _summarise(known, probs, between=False),
-        overall,
-        new_group,
-        new_member,
-    )
+        known = integrate_tails(sums, tau, sigma, tau_scale, sigma_scale, tail)
+        groups = known.describe(slice(None, -3), [low, high])
+        others = known.describe(slice(-3, None), [low, 0.5, high])
+        own = known.own
+    spreads = [_summarise(known, [low, 0.5, high], between=b) for b in (True, False)]
+    population = [Summary(*(part[:, i] for part in others)) for i in range(3)]
+    return OneWay(*groups, own, *spreads, *population)
+
+
+def _integrate(sums, tau, sigma, tau_scale, sigma_scale):
+    if tau is not None:
+        return spread.fix(sums, tau, sigma)
+    if sigma is None:
+        return spread.integrate(sums, tau_scale, sigma_scale)
+    # With a known sigma of 1 after division: only the groups' sums change.
+    return spread.integrate(sums.scaled(sigma), tau_scale)
+
+
+def _population(given):
+    """Centre and variance of the overall mean, a new group and a new member."""
+    one = np.ones_like(given.ratio)
+    steps = np.stack([given.inverse[..., 0, 0], given.ratio**2, one], axis=2)
+    return np.repeat(given.slopes, 3, axis=2), np.cumsum(steps, axis=2)
 
 
 def _summarise(known, probs, between):
-    low, median, high = known.quantiles([probs[0], 0.5, probs[1]], between)
-    return Summary(*known.moments(between), low, median, high)
+    return Summary(*known.moments(between), *known.quantiles(probs, between))
 
 
 def tails_of(ci_prob):

@@ -119,7 +119,7 @@ class Spread:
         """Read the nodes' polynomial at many more points: sds between, and weights."""
         nodes, steps = np.polynomial.legendre.leggauss(NODES)
         place = np.linspace(-1, 1, FINE)
-        smooth = _interpolate(nodes, place)
+        smooth = interpolate(nodes, place)
         weight = np.maximum((self.weight / steps) @ smooth.T, 0)
         low, high = self.edges
         t = low[:, None] + (high - low)[:, None] * (place + 1) / 2
@@ -132,7 +132,7 @@ class Spread:
         return ratio[..., None] * inner, weight[..., None] * share
 
 
-def _interpolate(nodes, place):
+def interpolate(nodes, place):
     """Matrix that takes a polynomial from its nodes to other places."""
     degree = len(nodes) - 1
     vander = np.polynomial.legendre.legvander
