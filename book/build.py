@@ -41,6 +41,9 @@ def test():
 def lab():
     """Open the chapters with the settings that the book runs them with."""
     command = [BIN / "jupyter", "lab", "--notebook-dir", ROOT / "notebooks"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        # In a container one is root, and there Jupyter starts only when told so.
+        command.append("--allow-root")
     return subprocess.run(command, env=kernel_environment(), check=False).returncode
 
 
@@ -126,8 +129,8 @@ def test_pages():
 
 
 def pytest(*arguments, **settings):
-    """Run pytest with the settings of the chapters' kernels, and more of them."""
-    command = [sys.executable, "-m", "pytest", "-q", *arguments]
+    """Run pytest as the chapters' kernels are run; say why a test is skipped."""
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", *arguments]
     return call(command, env=kernel_environment() | settings)
 
 
@@ -140,7 +143,10 @@ def call(command, **options):
 
 
 def build_site(strict=False):
-    """Turn the stored results into pages; with strict, warnings are failures."""
+    """Turn the stored results into pages; a warning is a failure.
+
+    With strict, every page is read again, and so are references into the package.
+    """
     started = time.monotonic()
     key = ROOT / "_build" / "site.key"
     if strict or not key.exists() or key.read_text() != site_key():
@@ -149,7 +155,8 @@ def build_site(strict=False):
         shutil.rmtree(HTML, ignore_errors=True)
         shutil.rmtree(ROOT / "_build" / ".doctrees", ignore_errors=True)
     key.unlink(missing_ok=True)
-    options = ["-W", "-n", "--keep-going", "--all"] if strict else []
+    # All pages are written, also after a warning, so that one can look at them.
+    options = ["-W", "--keep-going", *(["-n", "--all"] if strict else [])]
     built = run_sphinx(options)
     if built:
         key.write_text(site_key())

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts what the book needs into .venv; make calls it before everything else.
 # Says nothing and touches no network when the environment is up to date.
-# PYTHON may name the Python to use.
+# PYTHON may name the Python to use; one that does not fit is refused.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -35,11 +35,29 @@ has_uv() {
 
 find_python() {
     found=
-    for python in ${PYTHON:-} python3.13 python3.12 python3 python; do
+    python=${PYTHON:-}
+    if [ -n "$python" ]; then return 0; fi # refused already if it did not fit
+    for python in python3.13 python3.12 python3 python; do
         if fits "$python"; then return 0; fi
         found=${found:-$(version "$python" || true)}
     done
     return 1
+}
+
+# An environment keeps the Python that it was made with. Without PYTHON any will do.
+asked_for() {
+    [ -z "${PYTHON:-}" ] || [ "$(home "$PYTHON")" = "$(home .venv/bin/python)" ]
+}
+
+home() {
+    "$1" -c 'import sys; print(sys.version_info, sys.base_prefix)' 2>/dev/null
+}
+
+refuse_asked() {
+    found=$(version "$PYTHON" || true)
+    echo "PYTHON=$PYTHON is ${found:+Python }${found:-no Python that runs}, but this book" \
+        "needs $needs: name one of these, or leave PYTHON out." >&2
+    exit 1
 }
 
 refuse() {
@@ -78,12 +96,16 @@ install() {
 }
 
 usable() {
-    [ ! -e "$unfinished" ] && fits .venv/bin/python || return 1
+    [ ! -e "$unfinished" ] && fits .venv/bin/python && asked_for || return 1
     [ ! -e "$stamp" ] || [ "$(head -n 1 "$stamp")" = "$(pwd -P)" ] || return 1
     has_uv || .venv/bin/python -m pip --version >/dev/null 2>&1
 }
 
-if fits .venv/bin/python && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+if [ -n "${PYTHON:-}" ] && ! fits "$PYTHON"; then
+    refuse_asked
+fi
+
+if fits .venv/bin/python && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && asked_for; then
     exit 0
 fi
 

@@ -65,11 +65,12 @@ def differences(found, kept):
         return [f"the chapters give verdicts {keys}, and {reviewed} were reviewed"]
     sentences = []
     for new, old in zip(found, kept, strict=True):
-        for part in ("outcome", "figure", "conditions"):
-            if not alike(new[part], old[part]):
+        for part in ("outcome", "figure", "conditions", "short"):
+            says, said = new.get(part, ""), old.get(part, "")
+            if not alike(says, said):
                 sentences.append(
-                    f"{new['chapter']} on {new['claim']}: {part} is {new[part]!r}, "
-                    f"and {old[part]!r} was reviewed"
+                    f"{new['chapter']} on {new['claim']}: {part} is {says!r}, "
+                    f"and {said!r} was reviewed"
                 )
     return sentences
 

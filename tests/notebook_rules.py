@@ -8,6 +8,7 @@ import ast
 import inspect
 import json
 import re
+import statistics
 from functools import cached_property
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from nbstripout import strip_output
 ROOT = Path(__file__).resolve().parents[1]
 
 RULES = []
-FEWEST_CELLS, MOST_CODE_CELLS = 15, 48
-MOST_LINES, MOST_MODEL_LINES = 25, 40
+FEWEST_CELLS, MOST_CODE_CELLS, MOST_WORDS = 15, 30, 2000  # exercises apart
+MEDIAN_LINES, MOST_LINES, MOST_MODEL_LINES = 8, 25, 40
 SHORTEST_ALT = 40
 # What `nbstripout --keep-id --extra-keys metadata.language_info` takes away.
 STRIPPED_KEYS = [
@@ -76,6 +77,21 @@ class Chapter:
         for number, tree in self.trees:
             for call in calls_in(tree):
                 yield number, dotted(call.func), call
+
+    @cached_property
+    def without_exercises(self):
+        """What one reads through: texts, and code cells, outside *Exercises*."""
+        texts, code, section = [], [], ""
+        for _, cell in self.cells:
+            if cell.cell_type == "markdown":
+                for part in re.split(r"(?m)^(?=## )", cell.source):
+                    if part.startswith("## "):
+                        section = part.splitlines()[0]
+                    if section != "## Exercises":
+                        texts.append(part)
+            elif section != "## Exercises":
+                code.append(cell)
+        return texts, code
 
     @cached_property
     def bambi_models(self):
@@ -171,11 +187,24 @@ def has_a_chapters_length(chapter):
     """A chapter is one sitting."""
     if len(chapter.cells) < FEWEST_CELLS:
         yield f"it has {len(chapter.cells)} cells: {FEWEST_CELLS} make a chapter."
-    if len(chapter.code) > MOST_CODE_CELLS:
+    texts, code = chapter.without_exercises
+    words = sum(map(words_in, texts))
+    if len(code) > MOST_CODE_CELLS:
         yield (
-            f"it has {len(chapter.code)} code cells, and {MOST_CODE_CELLS} are "
-            "allowed: move something to another chapter."
+            f"it has {len(code)} code cells beside its exercises, and "
+            f"{MOST_CODE_CELLS} are allowed: move something to another chapter."
         )
+    if words > MOST_WORDS:
+        yield (
+            f"it has {words} words beside its exercises, and {MOST_WORDS} are "
+            "allowed: cut."
+        )
+
+
+def words_in(text):
+    """Count the words of a text, without its displayed formulae."""
+    text = re.sub(r"(?ms)^(`{3,}|:{3,})\{math\}.*?^\1$", "", text)
+    return sum(bool(re.search(r"[^\W\d_]", word)) for word in text.split())
 
 
 # The parts of a chapter -------------------------------------------------------
@@ -213,6 +242,85 @@ def ends_with_versions(chapter):
         yield f"cell {number}, the last of code: make it %watermark, tag it hide-input."
 
 
+# Exercises and blocks ---------------------------------------------------------
+
+GATE = re.compile(r"\{(exercise|solution)-(start|end)\}[ \t]*(\S*)")
+
+
+@rule
+def blocks_are_closed(chapter):
+    """An open block swallows the rest of its cell, and Sphinx only warns."""
+    for number, cell in chapter.cells:
+        if cell.cell_type == "markdown" and (fence := open_fence(cell.source)):
+            yield f"cell {number}: the block {fence!r} is not closed: end it."
+
+
+def open_fence(text):
+    """Give the line that opens a block which nothing closes; None without one."""
+    opened = []
+    for line in text.splitlines():
+        found = re.match(r" {0,3}(`{3,}|:{3,})([^`]*)$", line)
+        if not found:
+            continue
+        marks, name = found[1], found[2].strip()
+        if name or not opened:
+            opened.append((marks, line.strip()))
+        elif opened[-1][0][0] == marks[0] and len(opened[-1][0]) <= len(marks):
+            opened.pop()
+    return opened[-1][1] if opened else None
+
+
+@rule
+def exercises_and_solutions_are_closed(chapter):
+    """Without its end an exercise or solution swallows the cells that follow."""
+    inside, since = None, 0
+    for number, kind, edge, _, _ in gates(chapter):
+        if edge == "start" and inside:
+            yield f"cell {since}: the {inside} has no {inside}-end: add it."
+        elif edge == "end" and kind != inside:
+            yield f"cell {number} ends {a(kind)} that none began: add {kind}-start."
+        inside, since = (kind, number) if edge == "start" else (None, 0)
+    if inside:
+        yield f"cell {since}: the {inside} has no {inside}-end: add it."
+
+
+@rule
+def solutions_name_their_exercise(chapter):
+    """A solution with a mistyped label is shown without its exercise."""
+    starts = [gate for gate in gates(chapter) if gate[2] == "start"]
+    labels = [label for _, kind, _, _, label in starts if kind == "exercise"]
+    seen = set()
+    for number, kind, _, name, label in starts:
+        if kind == "exercise":
+            if not label or label in seen:
+                yield f"cell {number}: the exercise needs a :label: of its own."
+            seen.add(label)
+        elif name not in labels:
+            yield (
+                f"cell {number} solves {name!r}, which is no exercise here: name one "
+                f"of {', '.join(filter(None, labels))}."
+            )
+
+
+def gates(chapter):
+    """Yield where exercises and solutions begin and end.
+
+    Each is a cell's number, exercise or solution, start or end, what stands behind
+    it in its line, and its label.
+    """
+    for number, cell in chapter.cells:
+        if cell.cell_type == "markdown":
+            for gate in GATE.finditer(cell.source):
+                block = cell.source[gate.end() :].split("```")[0]
+                label = re.search(r"(?m)^:label:[ \t]*(\S+)", block)
+                yield number, *gate.groups(), label[1] if label else None
+
+
+def a(noun):
+    """Put the article before a noun."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 # The code ---------------------------------------------------------------------
 
 
@@ -242,10 +350,23 @@ def reads_no_url(chapter):
 def cells_are_short(chapter):
     """One idea a cell; a model is one idea even when it is longer."""
     for number, cell in chapter.code:
-        lines = sum(bool(line.strip()) for line in cell.source.splitlines())
+        lines = lines_of(cell)
         most = MOST_MODEL_LINES if "pm.Model(" in cell.source else MOST_LINES
         if lines > most:
             yield f"cell {number} has {lines} lines, and {most} are allowed: split it."
+
+
+@rule
+def half_of_the_cells_are_very_short(chapter):
+    """What a reader takes in at a glance; machinery belongs in the package."""
+    median = statistics.median(map(lines_of, chapter.without_exercises[1]))
+    if median > MEDIAN_LINES:
+        yield f"the median cell has {median:g} lines: {MEDIAN_LINES} are allowed."
+
+
+def lines_of(cell):
+    """Count the lines of a cell that are not blank."""
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
 
 
 @rule

@@ -24,10 +24,11 @@ execute: {execute_notebooks: cache, stderr_output: remove}
 sphinx:
   local_extensions: {book._ext.execution: .}
   config:
-    extensions: [myst_nb, jupyter_book, sphinx_external_toc, book._ext.execution]
+    extensions:
+      [myst_nb, jupyter_book, sphinx_comments, sphinx_external_toc, book._ext.execution]
     html_theme: basic
     html_theme_options: {}
-    suppress_warnings: [config]
+    suppress_warnings: [config, mystnb.unknown_mime_type]
 """
 MODULES = [
     "__init__.py",
@@ -232,12 +233,16 @@ def test_sphinx_itself_refuses_results_that_are_not_in_order(book):
     assert "not run yet with the package as it is: one, two" in printed
 
 
-def test_a_broken_reference_fails_the_strict_build(book):
+@pytest.mark.parametrize("what", ["build_site(strict=True)", "main(['book'])"])
+def test_a_broken_reference_fails_the_build(book, what):
     book.write("index.md", "# Tiny\n\nSee [](#sec-nowhere).\n")
-    code, printed = book.run("build_site(strict=True)")
+    code, printed = book.run(what)
     assert code == 1
     assert "sec-nowhere" in printed
     assert "site: FAILED" in printed
+    # The pages are there all the same, and the next build is not silent about them.
+    assert "Tiny" in (book.root / "_build" / "html" / "index.html").read_text()
+    assert book.run(what)[0] == 1
 
 
 def test_pages_of_chapters_that_are_gone_do_not_stay(book):
@@ -335,7 +340,7 @@ def test_a_kernel_that_does_not_start_gets_a_second_try(monkeypatch, capsys):
 # The environment --------------------------------------------------------------
 
 
-def run_environment(folder, **programs):
+def run_environment(folder, *, asked="", **programs):
     """Run environment.sh with programs that print what is given, and fail if None."""
     names = ["uv", "python3.13", "python3.12", "python3", "python"]
     (folder / "bin").mkdir()
@@ -344,13 +349,14 @@ def run_environment(folder, **programs):
         said = programs.get(name.replace(".", ""))
         body = "exit 127" if said is None else f"echo {said}"
         path = folder / "bin" / name
-        path.write_text(f"#!/bin/sh\n{body}\n")
+        called = f"echo {name} $@ >>{folder}/calls"
+        path.write_text(f"#!/bin/sh\n{called}\n{body}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     for name in ("requirements.txt", "pyproject.toml", "book/environment.sh"):
         shutil.copy(ROOT / name, folder / name)
     return subprocess.run(
         ["sh", folder / "book" / "environment.sh"],
-        env={"PATH": f"{folder / 'bin'}:/usr/bin:/bin"},
+        env={"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "PYTHON": asked},
         capture_output=True,
         text=True,
         check=False,
@@ -373,3 +379,47 @@ def test_wrong_python_gets_one_sentence(programs, found, tmp_path):
     assert done.stderr.startswith(found)
     assert "needs Python 3.12 or 3.13" in done.stderr
     assert "https://www.python.org/downloads/" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("python3", "Python 3.11"), ("python9", "no Python that runs")],
+)
+def test_a_python_that_does_not_fit_is_refused_although_another_would(
+    asked, found, tmp_path
+):
+    done = run_environment(tmp_path, asked=asked, python3="3.11", python313="3.13")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"PYTHON={asked} is {found}, but")
+    assert "needs Python 3.12 or 3.13" in done.stderr
+
+
+@pytest.mark.parametrize("asked", ["", "python3.12"])
+def test_an_environment_of_another_python_is_made_anew(asked, tmp_path):
+    own = tmp_path / ".venv" / "bin" / "python"
+    own.parent.mkdir(parents=True)
+    own.write_text("#!/bin/sh\necho 3.13\n")
+    own.chmod(own.stat().st_mode | stat.S_IXUSR)
+    run_environment(tmp_path, asked=asked, uv="1", python312="3.12", python313="3.13")
+    calls = (tmp_path / "calls").read_text().splitlines()
+    made = [call for call in calls if call.startswith("uv venv")]
+    assert made == ["uv venv --quiet --python python3.12 .venv"] * bool(asked)
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_lab_starts_for_root_as_in_a_container(user, allowed, monkeypatch):
+    from book import build
+
+    commands = []
+    monkeypatch.setattr(build.os, "geteuid", lambda: user)
+    monkeypatch.setattr(
+        build.subprocess,
+        "run",
+        lambda command, **settings: (
+            commands.append(command) or subprocess.CompletedProcess(command, 0)
+        ),
+    )
+    assert build.lab() == 0
+    assert ("--allow-root" in commands[0]) is allowed

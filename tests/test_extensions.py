@@ -59,6 +59,16 @@ def test_pictures_can_scroll_alone():
     assert str(mended(str(page))) == str(page)
 
 
+def test_the_explorer_is_linked_to_from_the_top():
+    links = '<div id="pst-skip-link"><a href="#main-content">Skip</a></div>'
+    html = f"<body>{links}<shrinkage-explorer></shrinkage-explorer></body>"
+    page = mended(html)
+    assert [a["href"] for a in page.select("a")] == ["#main-content", "#explorer"]
+    assert page.select_one("shrinkage-explorer")["id"] == "explorer"
+    assert str(mended(str(page))) == str(page)
+    assert len(mended(f"<body>{links}</body>").select("a")) == 1
+
+
 def test_spoken_names_match_the_words_seen():
     page = mended(
         '<button class="search-button-field" title="Search" aria-label="Find">'
@@ -82,6 +92,7 @@ VERDICT = {
     "outcome": "does not hold",
     "figure": "Error 0.20 against 0.12.",
     "conditions": "With groups under ten.",
+    "short": "Its error is 0.20, that of partial pooling 0.12.",
 }
 
 
@@ -152,10 +163,18 @@ def test_a_new_verdict_rewrites_a_page_that_did_not_change(build):
     row = build([VERDICT])["C2"]
     text = row.get_text(" ", strip=True)
     assert "✗ Does not hold" in text
-    assert VERDICT["figure"] in text
-    assert VERDICT["conditions"] in text
+    assert VERDICT["short"] in text
+    assert VERDICT["figure"] not in text
+    assert VERDICT["conditions"] not in text
     assert "To be tested again in “Crossed, nested and interacting groups”." in text
     assert row.a["href"].endswith("#verdict-no-pooling")
+
+
+@sphinx_warns
+@sphinx_warns_later
+def test_a_verdict_without_a_short_sentence_shows_its_figure(build):
+    row = build([VERDICT | {"short": ""}])["C2"]
+    assert VERDICT["figure"] in row.get_text(" ", strip=True)
 
 
 @sphinx_warns

@@ -69,6 +69,18 @@ def sidebar_landmark(page):
 
 
 @mend
+def link_to_explorer(page):
+    """With a keyboard the explorer is more than twenty stops away: link to it."""
+    explorer = page.select_one("shrinkage-explorer")
+    links = page.select_one("#pst-skip-link")
+    if explorer and links and not explorer.get("id"):
+        explorer["id"], explorer["tabindex"] = "explorer", "-1"
+        link = page.new_tag("a", href="#explorer")
+        link.string = "Skip to the explorer"
+        links.append(link)
+
+
+@mend
 def names_match_words(page):
     """Remove names that hide the visible words from those who speak commands."""
     for button in page.select(".search-button-field"):

@@ -130,7 +130,11 @@ def claim_row(claim, verdicts, docname):
 
 
 def verdict_block(verdict, claim, docname):
-    """Return sign, outcome, link to the chapter, deciding figure, conditions."""
+    """Return sign, outcome, link to the chapter, and one sentence.
+
+    The conditions are the chapter's: a table of twelve claims is for the eye. A
+    chapter that gives no short sentence is quoted with the figure that decides.
+    """
     sign, words, name = OUTCOMES[verdict["outcome"]]
     titles = {chapter["slug"]: chapter["title"] for chapter in claim["chapters"]}
     title = titles.get(verdict["chapter"], verdict["chapter"].replace("-", " "))
@@ -142,11 +146,7 @@ def verdict_block(verdict, claim, docname):
         nodes.Text(" — "),
         verdict_link(verdict["chapter"], title, docname),
     )
-    block += nodes.paragraph(text=verdict["figure"])
-    if verdict.get("conditions"):
-        block += nodes.paragraph(
-            text=verdict["conditions"], classes=["claim-conditions"]
-        )
+    block += nodes.paragraph(text=verdict.get("short") or verdict["figure"])
     return block
 
 

@@ -1,8 +1,9 @@
-// Let the keyboard reach whatever scrolls sideways.
+// Let the keyboard reach whatever scrolls sideways, and the eye see that it does.
 //
 // The theme gives long code and tables a tab stop when they overflow; equations,
 // which MathJax draws later, get none, and nothing gets a name. Only boxes that
-// do overflow become stops: a stop on every table would be a burden.
+// do overflow become stops: a stop on every table would be a burden. On a phone
+// book.css writes above them that there is more.
 (function () {
   "use strict";
 
@@ -23,10 +24,12 @@
       if (box.tabIndex !== 0) box.tabIndex = 0;
       box.setAttribute("role", "group");
       box.setAttribute("aria-label", name);
+      box.setAttribute("data-scrolls", "");
     } else if (box.getAttribute("aria-label") === name) {
       box.removeAttribute("tabindex");
       box.removeAttribute("role");
       box.removeAttribute("aria-label");
+      box.removeAttribute("data-scrolls");
     }
   }
 
@@ -62,4 +65,25 @@
   new MutationObserver(later).observe(main, { childList: true, subtree: true });
   // On a slow machine the theme's pass may come after ours, and take tab stops away.
   new MutationObserver(labelAll).observe(main, { subtree: true, attributeFilter: ["tabindex"] });
+})();
+
+// Let a search result quote the text of a page.
+//
+// Sphinx quotes all of <main>, which in this theme begins with the buttons and the
+// page's contents, and it quotes what is hidden.
+(function () {
+  "use strict";
+
+  if (typeof Search === "undefined") return; // not the page that searches
+  const FURNITURE = ".headerlink, .prev-next-footer, .visually-hidden, script, style, title, desc";
+
+  const whole = Search.htmlToText;
+  Search.htmlToText = (html, anchor) => {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    const article = page.querySelector("article");
+    if (!article) return whole(html, anchor);
+    article.querySelectorAll(FURNITURE).forEach((part) => part.remove());
+    const section = anchor ? article.querySelector(anchor) : null;
+    return (section ?? article).textContent.replace(/\s+/g, " ");
+  };
 })();

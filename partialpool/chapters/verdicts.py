@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -13,6 +14,7 @@ OUTCOMES = {
 }
 MIME_TYPE = "application/vnd.partialpool.verdict+json"
 FOLDER_VARIABLE = "PARTIALPOOL_VERDICTS"
+MOST_WORDS = 25  # of the front page's sentence
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Verdict:
     outcome: str
     figure: str
     conditions: str
+    short: str = ""
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {
@@ -43,7 +46,7 @@ class Verdict:
         )
 
 
-def record_verdict(chapter, claim, *, outcome, figure, conditions):
+def record_verdict(chapter, claim, *, outcome, figure, conditions, short=""):
     """Record what a chapter found about a claim, and show it.
 
     When the book is built, the environment variable ``PARTIALPOOL_VERDICTS``
@@ -63,6 +66,9 @@ def record_verdict(chapter, claim, *, outcome, figure, conditions):
         from computed values.
     conditions : str
         A sentence: where it holds, and where it does not.
+    short : str, optional
+        The sentence of the front page: at most 25 words, one number among them,
+        which like all others is computed. Conditions stay in the chapter.
 
     Returns
     -------
@@ -72,8 +78,8 @@ def record_verdict(chapter, claim, *, outcome, figure, conditions):
     Raises
     ------
     ValueError
-        If the claim or the outcome is not one of those above, or a sentence is
-        empty.
+        If the claim or the outcome is not one of those above, a sentence is
+        empty, or the short one is too long or has no number.
 
     Examples
     --------
@@ -93,11 +99,21 @@ def record_verdict(chapter, claim, *, outcome, figure, conditions):
     for name, sentence in {"figure": figure, "conditions": conditions}.items():
         if not sentence.strip():
             raise ValueError(f"{name} is empty: give a sentence.")
-    verdict = Verdict(chapter, claim, outcome, figure, conditions)
+    if short:
+        _check_short(short)
+    verdict = Verdict(chapter, claim, outcome, figure, conditions, short)
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
         _keep(verdict, Path(folder))
     return verdict
+
+
+def _check_short(sentence):
+    words = len(sentence.split())
+    if words > MOST_WORDS:
+        raise ValueError(f"short has {words} words: {MOST_WORDS} are allowed.")
+    if not re.search(r"\d", sentence):
+        raise ValueError("short has no number: give the one that decides.")
 
 
 def _keep(verdict, folder):

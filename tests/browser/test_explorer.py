@@ -170,6 +170,20 @@ def test_the_keyboard_picks_and_sizes_a_course(tab, explorer):
     )
 
 
+def test_the_keyboard_reaches_it_in_a_few_steps(browser, address):
+    context = browser.new_context()
+    tab = context.new_page()
+    for name in pages_with_explorer():
+        tab.goto(f"{address}{name}.html")
+        tab.locator("shrinkage-explorer .errors").first.wait_for()
+        for key in ("Tab", "Tab", "Enter", "Tab"):
+            tab.keyboard.press(key)
+        inside = "document.activeElement.closest('shrinkage-explorer') !== null"
+        assert tab.evaluate(inside), name
+        assert tab.locator("shrinkage-explorer :focus").get_attribute("name")
+    context.close()
+
+
 def test_a_new_year_moves_the_data_not_the_truth(tab, explorer):
     def positions(kind):
         return explorer.locator(f".row {kind}").evaluate_all(

@@ -32,6 +32,11 @@ def test_nothing_overflows_on_a_phone(visits, name):
     assert visit.phone_width <= 375, "too wide: " + "\n".join(visit.overflowing)
 
 
+def test_on_a_phone_one_sees_what_scrolls_sideways(visits, name):
+    unmarked = visits(name, "light").unmarked
+    assert not unmarked, "nothing says that it scrolls: " + "\n".join(unmarked)
+
+
 def test_every_formula_is_drawn(visits, name):
     visit = visits(name, "light")
     assert visit.drawn >= visit.math, f"{visit.math - visit.drawn} formulae not drawn"

@@ -45,6 +45,12 @@ TYPESET = "() => window.MathJax?.startup?.promise?.then(() => true)"
 OVERFLOWING = """() => [...document.querySelectorAll("body *")]
   .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
   .slice(0, 5).map((e) => e.outerHTML.slice(0, 120))"""
+# Code and tables that scroll sideways, and no words above them that say so.
+UNMARKED = """() => [...document.querySelectorAll("article *")]
+  .filter((e) => e.matches("pre, .output, .pst-scrollable-table-container, .numbers"))
+  .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.checkVisibility())
+  .filter((e) => !getComputedStyle(e, "::before").content.includes("Swipe"))
+  .map((e) => e.outerHTML.slice(0, 120))"""
 # The theme marks what scrolls after 300 ms, book.js after 350. The page's own clock:
 # on a busy machine ours may be done before its timers have run.
 SETTLE = "() => new Promise((done) => setTimeout(done, 450))"
@@ -59,6 +65,7 @@ class Visit:
     violations: list = field(default_factory=list)
     phone_width: int = 0
     overflowing: list = field(default_factory=list)
+    unmarked: list = field(default_factory=list)
     math: int = 0
     drawn: int = 0
 
@@ -135,6 +142,7 @@ class Visits:
         tab.evaluate(SETTLE)
         visit.phone_width = tab.evaluate("document.documentElement.scrollWidth")
         visit.overflowing = tab.evaluate(OVERFLOWING)
+        visit.unmarked = tab.evaluate(UNMARKED)
         visit.violations += self.violations(tab, SCROLLING)
         self.picture(tab, name, "phone")
 
