@@ -37,6 +37,7 @@ from partialpool.graduates import (
     simulate_graduates,
     write_graduates,
 )
+from partialpool.imagined import PriorError, check_prior
 from partialpool.one_way import OneWay, one_way
 from partialpool.plots import (
     LOOKS,
@@ -57,6 +58,7 @@ __all__ = [
     "GraduateTruth",
     "OneWay",
     "Prior",
+    "PriorError",
     "RowsDropped",
     "SamplingError",
     "SlowerMethodWarning",
@@ -64,6 +66,7 @@ __all__ = [
     "TableError",
     "Verdict",
     "check_columns",
+    "check_prior",
     "check_sampling",
     "collapse",
     "compare",

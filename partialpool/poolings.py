@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from partialpool.advice import advise
 from partialpool.columns import as_list
@@ -273,18 +273,13 @@ def least_squares(groups, ratio, probs, x=None):
     """
     given = at_ratio(groups.sums, np.array([[ratio]]))
     centre, variance = (part[0, 0] for part in given.estimate(x))
-    if not groups.counted:
-        sigma, quantile = 1.0, stats.norm.ppf
-    else:
+    sigma, t = 1.0, ndtri(probs)
+    if groups.counted:
         used = given.rank[0, 0] + (groups.sums.groups[0] if ratio else 0)
         df = max(groups.sums.rows[0] - used, 1)
-        sigma, quantile = np.sqrt(given.squares[0, 0] / df), stats.t(df).ppf
+        sigma, t = np.sqrt(given.squares[0, 0] / df), stdtrit(df, probs)
     half = sigma * np.sqrt(variance)
-    return (
-        centre,
-        centre + quantile(probs[0]) * half,
-        centre + quantile(probs[1]) * half,
-    )
+    return centre, centre + t[0] * half, centre + t[1] * half
 
 
 # The picture ------------------------------------------------------------------

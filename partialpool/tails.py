@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy import stats
-from scipy.special import logsumexp
+from scipy.special import gammaincinv, logsumexp, ndtri
 
 from partialpool.mixture import quantile, weighted_quantiles
 from partialpool.spread import FINE, PRIOR_DF, interpolate
@@ -69,7 +68,7 @@ class Tails:
         if between:
             return weighted_quantiles(probs, self.tau, self.tau_weight)
         mean, sd = self.log_sigma
-        return [np.exp(mean + stats.norm.ppf(p) * sd) for p in probs]
+        return [np.exp(mean + ndtri(p) * sd) for p in probs]
 
     def moments(self, between):
         """Mean and standard deviation of tau or sigma: shapes (D,)."""
@@ -222,10 +221,12 @@ class _Nodes:
     def density(self):
         """Log posterior density of sigma, tau and mu: (D, S, T, M)."""
         tau = self._tau(self.t)
-        parts = [
-            np.log(self._each(self.sigma[:, [s]], tau, self.mu).sum(3)).sum(3)
+        # Kept for the sums that follow: this is where the time goes.
+        self.each = [
+            self._each(self.sigma[:, [s]], tau, self.mu)
             for s in range(self.sigma.shape[1])
         ]
+        parts = [np.log(each.sum(3)).sum(3) for each in self.each]
         log = np.stack(parts, 1) + self._prior(self.t)[:, None, :, None]
         return log + self.log_sigma_weight[:, :, None, None]
 
@@ -252,10 +253,9 @@ class _Nodes:
         """Add up over mu and sigma: the posterior of each group by tau and g."""
         tau, mu = self._tau(self.t), self.mu
         sums = [0.0, 0.0, 0.0, 0.0]
-        for s in range(self.sigma.shape[1]):
+        for s, each in enumerate(self.each):
             sigma = self.sigma[:, [s]]
-            each = self._each(sigma, tau, mu)
-            each /= each.sum(3, keepdims=True)
+            each = each / each.sum(3, keepdims=True)
             weight = posterior[:, s]
             moments = [
                 np.einsum("dtm,dtmgj->dtgj", weight * mu**q, each) for q in range(3)
@@ -352,12 +352,12 @@ def _span(kept, places):
 @cache
 def _gamma_nodes(tail):
     """Nodes and weights of a gamma distribution with mean 1, on a log scale."""
-    gamma = stats.gamma(tail / 2, scale=2 / tail)
-    low, high = np.log(gamma.ppf([1e-7, 1 - 1e-7]))
+    half = tail / 2
+    low, high = np.log(gammaincinv(half, [1e-7, 1 - 1e-7]) / half)
     x, steps = np.polynomial.legendre.leggauss(GAMMAS)
-    g = np.exp(low + (high - low) * (x + 1) / 2)
-    weight = steps * g * gamma.pdf(g)
-    return g, weight / weight.sum()
+    log = low + (high - low) * (x + 1) / 2
+    weight = steps * np.exp(half * (log - np.exp(log)))
+    return np.exp(log), weight / weight.sum()
 
 
 @cache
