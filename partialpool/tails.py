@@ -356,7 +356,8 @@ def _gamma_nodes(tail):
     low, high = np.log(gammaincinv(half, [1e-7, 1 - 1e-7]) / half)
     x, steps = np.polynomial.legendre.leggauss(GAMMAS)
     log = low + (high - low) * (x + 1) / 2
-    weight = steps * np.exp(half * (log - np.exp(log)))
+    # The gamma density at its logs, over its largest value.
+    weight = steps * np.exp(half * (log - np.expm1(log)))
     return np.exp(log), weight / weight.sum()
 
 
