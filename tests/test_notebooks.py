@@ -1,13 +1,17 @@
 """Every rule over every chapter; and every rule over a notebook that breaks it."""
 
+import re
+
 import nbformat.v4
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from book._ext.execution import page_names
 from tests.notebook_rules import ROOT, RULES, Chapter
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PART = r"\bPart ([IVX]+)\b"
 
 
 def faults(rule, chapter):
@@ -37,6 +41,16 @@ def test_table_of_contents_names_every_notebook_and_no_other():
     there = {f"notebooks/{path.stem}" for path in NOTEBOOKS}
     assert not there - listed, f"add to _toc.yml: {sorted(there - listed)}"
     assert not listed - there, f"in _toc.yml but not written: {sorted(listed - there)}"
+
+
+def test_parts_are_numbered_as_they_stand():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    captions = [part.get("caption", "") for part in toc["parts"]]
+    found = [match[1] for text in captions if (match := re.match(PART, text))]
+    assert found == ["I", "II", "III", "IV", "V"][: len(found)]
+    for path in [*(ROOT / "book").glob("*.md"), *NOTEBOOKS]:
+        named = set(re.findall(PART, path.read_text(encoding="utf-8")))
+        assert named <= set(found), f"{path.name} names a part that is not there"
 
 
 # A chapter that breaks no rule, and what breaks each of them ------------------

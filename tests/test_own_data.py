@@ -38,7 +38,16 @@ pairs = pd.DataFrame(
 EDGES = [0, 8, 24, np.inf]
 BANDS = ["up to 8 weeks", "9 to 24", "over 24"]
 """,
-    "no-pooling": SHOPS_AS_Y,
+    "complete-pooling": f"""
+sample = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+ORDINARY, DOUBT = 12_000, 5_000
+""",
+    "no-pooling": f"""
+table = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+ORDINARY, WIDE = 12_000, 20_000
+""",
     "partial-pooling": SHOPS_AS_Y
     + """
 true_mean = None
@@ -83,7 +92,12 @@ def run_on(chapter, data):
             cell.source = data
     resources = {"metadata": {"path": str(NOTEBOOKS)}}
     client = NotebookClient(
-        chapter, resources=resources, timeout=300, kernel_name="python3"
+        chapter,
+        resources=resources,
+        timeout=300,
+        kernel_name="python3",
+        # Not the kernel's warning that local connections are not encrypted.
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
     client.execute()
     return [words_of(output) for cell in chapter.cells for output in cell.outputs]
@@ -122,9 +136,10 @@ def test_a_prior_on_the_wrong_scale_stops_the_chapter_with_the_mend():
     if not chapter.cells:
         pytest.xfail("partial-pooling has no cell tagged adapt yet")
     pounds = DATA["partial-pooling"].replace("10_000, 5_000", "10.3, 0.5")
-    with pytest.raises(CellExecutionError, match="prior") as caught:
+    with pytest.raises(CellExecutionError) as caught:
         run_on(chapter, pounds)
-    assert "check_prior" in caught.value.traceback
+    assert caught.value.ename == "PriorError"
+    assert re.search(r"prior.*\d", caught.value.evalue)
 
 
 @pytest.mark.parametrize(
