@@ -17,11 +17,6 @@ from tests.shops import SHOPS
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
-SHOPS_AS_Y = f"""
-graduates = pd.read_csv({str(SHOPS)!r})
-graduates = graduates.rename(columns={{"shop": "group", "sales": "y"}})
-graduates = pool.check_columns(graduates, outcome="y", group="group")
-"""
 # By chapter: what a reader would write into the data cell.
 DATA = {
     "small-groups": f"""
@@ -38,9 +33,20 @@ pairs = pd.DataFrame(
 EDGES = [0, 8, 24, np.inf]
 BANDS = ["up to 8 weeks", "9 to 24", "over 24"]
 """,
-    "no-pooling": SHOPS_AS_Y,
-    "partial-pooling": SHOPS_AS_Y
-    + """
+    "complete-pooling": f"""
+sample = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+ORDINARY, DOUBT = 10_000, 5_000
+""",
+    "no-pooling": f"""
+table = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+ORDINARY, WIDE = 10_000, 20_000
+""",
+    "partial-pooling": f"""
+graduates = pd.read_csv({str(SHOPS)!r})
+graduates = graduates.rename(columns={{"shop": "group", "sales": "y"}})
+graduates = pool.check_columns(graduates, outcome="y", group="group")
 true_mean = None
 LOGS = False
 ORDINARY, APART = 10_000, 5_000
