@@ -177,6 +177,7 @@ def _read_rows(table, outcome, groups, predictors, log):
         smallest_group=1,
         most_groups=len(table),
     )
+    _refuse_yes_or_no(rows[outcome], groups[0])
     if log:
         rows = rows.assign(**{outcome: _logs(rows[outcome])})
     numbers = [name for name in predictors if _is_number(rows, name)]
@@ -185,6 +186,15 @@ def _read_rows(table, outcome, groups, predictors, log):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CellsSaveNothing)
         return collapse(rows, outcome, by, continuous=numbers)
+
+
+def _refuse_yes_or_no(values, group):
+    if values.isin([0, 1]).all():
+        model = f'bambi.Model("{values.name} ~ 1 + (1|{group})", table, '
+        refuse(
+            f"Column {quote(values.name)} holds only 0 and 1, and these poolings are "
+            f'for numbers on a scale: use {model}family="bernoulli").'
+        )
 
 
 def _read_cells(cells, outcome, groups, predictors, log):

@@ -10,7 +10,7 @@ from partialpool.spread import NODES
 from partialpool.tails import GAMMAS, integrate_tails
 
 # Numbers in one batch of data sets, chosen to stay in a processor's cache.
-BATCH = 200_000
+BATCH = 100_000
 # Multiple of the outcome's standard deviation in Bambi's default priors.
 WIDTH = 2.5
 

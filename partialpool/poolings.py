@@ -205,12 +205,22 @@ class Comparison:
         return self.table.to_csv(path, **options)
 
     def __str__(self):
-        """Show the sentences and the table."""
-        return "\n".join([*self.sentences, "", self.table.to_string(max_rows=20)])
+        """Show the sentences and the main columns, rounded."""
+        table = self._rounded().to_string(max_rows=20)
+        return "\n".join([*self.sentences, "", table])
 
     def _repr_html_(self):
         said = "".join(f"<p>{escape(sentence)}</p>" for sentence in self.sentences)
-        return said + self.table.to_html(max_rows=20, float_format="{:,.4g}".format)
+        return said + self._rounded().to_html(max_rows=20)
+
+    def _rounded(self):
+        """Return the main columns, with as many digits as groups differ by."""
+        shown = ["complete", "none", "partial", "partial_low", "partial_high"]
+        spread = max(self.table["none"].std(), 1e-12)
+        digits = max(1 - int(np.floor(np.log10(spread))), 0)
+        table = self.table[[self.table.columns[0], *shown, "weight", "moved"]]
+        rounded = table.round({name: digits for name in [*shown, "moved"]})
+        return rounded.round({"weight": 2})
 
 
 def _compare(groups, spread, ci_prob, names, predictors):

@@ -10,7 +10,7 @@ from partialpool.mixture import quantile, weighted_quantiles
 # Nodes of the quadrature over the ratio of the two standard deviations and over the
 # one within groups; the search for where to put the first stops where the density has
 # fallen by e^-DROP.
-NODES, SD_NODES, SEARCH, ZOOMS, DROP = 24, 15, 20, 3, 14.0
+NODES, SD_NODES, SEARCH, ZOOMS, DROP = 20, 11, 20, 3, 12.0
 # Points at which quantiles of a standard deviation are read off.
 FINE = 121
 # Degrees of freedom of Bambi's prior for the standard deviation within groups.

@@ -105,6 +105,11 @@ def test_refuses_the_log_of_what_is_not_positive(table):
         read_groups(table, outcome="y", group="group", log=True)
 
 
+def test_refuses_yes_or_no(table):
+    with pytest.raises(pool.TableError, match='family="bernoulli"'):
+        read_groups(table.assign(y=table["north"] * 1), outcome="y", group="group")
+
+
 def test_refuses_groups_of_one_row_only(table):
     single = table.drop_duplicates("group")
     with pytest.raises(pool.TableError, match="cannot be told: choose a coarser"):

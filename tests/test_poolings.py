@@ -131,7 +131,7 @@ def test_the_gain_is_what_the_posterior_expects(compared):
 
 def test_the_expected_errors_are_those_that_truth_shows():
     errors, expected = [], []
-    for seed in range(60):
+    for seed in range(40):
         table, truth = pool.simulate_groups(30, sizes=(3, 40), seed=seed)
         compared = pool.compare(table, outcome="y", group="group")
         true = truth["mean"].loc[compared.table.index]
@@ -139,7 +139,7 @@ def test_the_expected_errors_are_those_that_truth_shows():
         errors.append((compared.table[names].sub(true, axis=0) ** 2).mean())
         expected.append(compared.gain["rmse"] ** 2)
     ratio = pd.DataFrame(errors).mean() / pd.DataFrame(expected).mean()
-    np.testing.assert_allclose(ratio, 1, atol=0.12)
+    np.testing.assert_allclose(ratio, 1, atol=0.2)
 
 
 def test_a_new_group_is_less_certain_than_an_old_one_and_a_member_less_still(compared):
