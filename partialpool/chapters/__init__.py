@@ -1,1 +1,1 @@
-"""What only the chapters of the book need: verdicts, census samples, the race."""
+"""What only the chapters need: verdicts, census samples, scores over sets, the race."""

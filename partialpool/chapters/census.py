@@ -1,4 +1,45 @@
-"""Census samples: what a sample says of each group, with the full table as judge."""
+"""The census: real institutions as truth, samples of them, and what each tells."""
+
+import numpy as np
+import pandas as pd
+
+from partialpool.data import distinct_reports, load_scorecard
+
+
+def load_census(year=2014):
+    """Load one year of the College Scorecard, ready to be sampled and to judge.
+
+    Parameters
+    ----------
+    year : int
+        2007, 2009 or 2011 to 2014.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per distinct report whose campuses lie in one state, with the
+        columns of :func:`partialpool.load_scorecard` and
+
+        ``log_earnings`` : float
+            Natural log of the median earnings in US dollars.
+        ``log_n`` : float
+            Natural log of the number of students behind them.
+        ``cell`` : str
+            State and kind of degree, such as ``"AL, two years"``.
+
+    Examples
+    --------
+    >>> census = load_census()
+    >>> len(census), census["state"].nunique(), census["cell"].nunique()
+    (3431, 57, 156)
+    """
+    scorecard = load_scorecard()
+    census = distinct_reports(scorecard[scorecard["year"] == year], one_state=True)
+    return census.assign(
+        log_earnings=np.log(census["earnings"]),
+        log_n=np.log(census["n"]),
+        cell=census["state"] + ", " + census["degree"].astype(str),
+    )
 
 
 def judge_sample(sample, census, by="state", outcome="log_earnings"):
@@ -44,3 +85,180 @@ def judge_sample(sample, census, by="state", outcome="log_earnings"):
     groups = sample.groupby(by)[outcome].agg(n="size", none="mean")
     truth = census.groupby(by)[outcome].agg(truth="mean", N="size")
     return groups.join(truth).assign(complete=sample[outcome].mean())
+
+
+def judge_samples(
+    census,
+    share,
+    answer,
+    *,
+    by="state",
+    outcome="log_earnings",
+    repeats=100,
+    count_observed=True,
+    seed,
+):
+    """Draw many samples of a census, let methods answer, and join the truth.
+
+    A method is asked for the mean of each group. With `count_observed`, the
+    institutions already observed count at their known values: the method
+    predicts the mean of the others only, and the two are weighed by their
+    numbers. Without it, the method predicts all of them.
+
+    Parameters
+    ----------
+    census : pandas.DataFrame
+        All rows, with the columns `by`, `outcome` and what `answer` needs.
+    share : float
+        Share of the rows in a sample, between 0 and 1.
+    answer : callable
+        ``answer(sample, asked)`` gives a data frame with the columns
+        ``method``, ``group`` and ``estimate`` (mean of the group's rows in
+        `asked`) and, if it has intervals, ``low`` and ``high``. `asked` is
+        rows of the census: of the groups in the sample, those outside it
+        (with `count_observed`) or all. :func:`mean_of_sample`,
+        :func:`least_squares` and ``partialpool.contest`` give such answers.
+    by, outcome : str
+        As in :func:`judge_sample`.
+    repeats : int
+        Number of samples.
+    count_observed : bool
+        Whether the institutions observed count at their known values.
+    seed : int or sequence of int
+        Samples of the same seed and share are the same.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per sample (``set``), ``group`` and ``method``, with ``n``,
+        ``N``, ``truth`` as in :func:`judge_sample`, ``estimate`` and, where
+        the methods give them, ``low`` and ``high``. A group observed in full
+        has its truth as the estimate.
+
+    Examples
+    --------
+    >>> census = load_census()
+    >>> judged = judge_samples(census, 0.1, mean_of_sample(), repeats=2, seed=1)
+    >>> list(judged.columns)
+    ['set', 'group', 'n', 'N', 'truth', 'method', 'estimate']
+    """
+    rng = np.random.default_rng([*np.atleast_1d(seed), round(1000 * share)])
+    sets = []
+    for k in range(repeats):
+        sample = census.sample(frac=share, random_state=rng)
+        asked = census[census[by].isin(sample[by])]
+        if count_observed:
+            asked = asked.drop(index=sample.index)
+        groups = judge_sample(sample, census, by, outcome).rename_axis("group")
+        judged = _join(groups.reset_index(), answer(sample, asked), count_observed)
+        sets.append(judged.assign(set=k))
+    judged = pd.concat(sets, ignore_index=True)
+    first = ["set", "group", "n", "N", "truth", "method", "estimate"]
+    return judged[first + [end for end in ("low", "high") if end in judged]]
+
+
+def _join(groups, answers, count_observed):
+    """Join groups and answers; weigh what is observed with what is predicted."""
+    methods = pd.DataFrame({"method": answers["method"].unique()})
+    judged = groups.merge(methods, how="cross")
+    judged = judged.merge(answers, on=["method", "group"], how="left")
+    ends = [name for name in ("estimate", "low", "high") if name in judged]
+    if count_observed:
+        observed = judged["n"] / judged["N"]
+        for name in ends:
+            predicted = judged[name].where(observed < 1, 0)
+            judged[name] = observed * judged["none"] + (1 - observed) * predicted
+    return judged
+
+
+def mean_of_sample(by="state", outcome="log_earnings"):
+    """Make an answer for :func:`judge_samples`: the group's own mean, everybody's.
+
+    Parameters
+    ----------
+    by, outcome : str
+        As in :func:`judge_sample`.
+
+    Returns
+    -------
+    callable
+        Its methods are ``none`` and ``complete``, without intervals.
+
+    Examples
+    --------
+    >>> sample = pd.DataFrame({"state": list("AAB"), "log_earnings": [9, 11, 7]})
+    >>> mean_of_sample()(sample, sample)["estimate"].tolist()
+    [10.0, 7.0, 9.0, 9.0]
+    """
+
+    def answer(sample, asked):
+        own = sample.groupby(by)[outcome].mean().rename_axis("group")
+        means = {"none": own, "complete": own * 0 + sample[outcome].mean()}
+        answers = pd.concat(means, names=["method"]).rename("estimate").reset_index()
+        return answers[answers["group"].isin(asked[by])]
+
+    return answer
+
+
+def least_squares(formulas, by="state", *, prob=0.9):
+    """Make an answer for :func:`judge_samples`: least squares, with intervals.
+
+    Parameters
+    ----------
+    formulas : dict of str to str
+        A formula for each method, such as ``{"complete": "log_earnings ~ 1"}``.
+    by : str
+        The column that names the group.
+    prob : float
+        Probability that the intervals promise.
+
+    Returns
+    -------
+    callable
+        Its intervals are prediction intervals of the mean of the group's rows
+        in `asked`: they allow for the coefficients and for the scatter of
+        those rows.
+
+    Examples
+    --------
+    >>> sample = pd.DataFrame({"state": list("AAB"), "log_earnings": [9, 11, 7]})
+    >>> answer = least_squares({"complete": "log_earnings ~ 1"})
+    >>> answer(sample, sample)["estimate"].tolist()
+    [9.0, 9.0]
+    """
+
+    def answer(sample, asked):
+        fits = [
+            _least_squares(formula, sample, asked, by, prob).assign(method=method)
+            for method, formula in formulas.items()
+        ]
+        return pd.concat(fits, ignore_index=True)
+
+    return answer
+
+
+def _least_squares(formula, sample, asked, by, prob):
+    """Fit one formula; predict the mean of each group's rows in `asked`."""
+    from formulae import design_matrices
+    from scipy import stats
+
+    design = design_matrices(formula, sample)
+    x, y = np.asarray(design.common), np.asarray(design.response).ravel()
+    new = pd.DataFrame(np.asarray(design.common.evaluate_new_data(asked)))
+    rows = new.groupby(asked[by].to_numpy())
+    at, count = rows.mean().to_numpy(), rows.size()
+    inverse = np.linalg.pinv(x.T @ x)
+    beta = inverse @ (x.T @ y)
+    df = len(y) - np.linalg.matrix_rank(x)
+    variance = ((y - x @ beta) ** 2).sum() / df
+    spread = variance * (np.einsum("gi,ij,gj->g", at, inverse, at) + 1 / count)
+    half = stats.t.ppf((1 + prob) / 2, df) * np.sqrt(spread.to_numpy())
+    estimate = at @ beta
+    return pd.DataFrame(
+        {
+            "group": count.index,
+            "estimate": estimate,
+            "low": estimate - half,
+            "high": estimate + half,
+        }
+    )

@@ -1,0 +1,180 @@
+"""Forecasts: a group's next figure from its last, by several methods, cross-fitted.
+
+The table of `pairs` has one row a group: ``n`` (its size), ``earlier`` and ``later``
+(its deviation in two periods), and the columns that the methods name. A method is
+a function of the rows to learn from and the rows to forecast.
+"""
+
+import numpy as np
+import pandas as pd
+
+RIDGES = np.geomspace(0.1, 1000, 25)
+
+
+def cross_fit(pairs, methods, *, splits=10, seed):
+    """Forecast every group by methods that have not seen its later figure.
+
+    Half of the groups, drawn at random, teach the forecasts of the other half;
+    then the halves change places.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        One row a group, with a column ``later`` and what the methods need.
+    methods : dict of str to callable
+        ``method(known, asked)`` gives an array of forecasts of
+        ``asked["later"]``.
+    splits : int
+        How often to split.
+    seed : int
+        Source of all randomness.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The mean forecast over the splits: a row a group, a column a method.
+
+    Examples
+    --------
+    >>> pairs = pd.DataFrame({"earlier": [1.0, 2.0, 4.0], "later": [1.0, 2.0, 3.0]})
+    >>> cross_fit(pairs, {"as it was": as_it_was}, seed=1)["as it was"].tolist()
+    [1.0, 2.0, 4.0]
+    """
+    rng = np.random.default_rng(seed)
+    total = pd.DataFrame(0.0, index=pairs.index, columns=list(methods))
+    for _ in range(splits):
+        first = rng.permutation(len(pairs)) % 2 == 0
+        for half in (first, ~first):
+            known, asked = pairs[half], pairs[~half].drop(columns="later")
+            for name, method in methods.items():
+                total.loc[~half, name] += np.asarray(method(known, asked))
+    return total / splits
+
+
+def score_forecasts(later, forecasts, *, against="as it was", repeats=1000, seed):
+    """Score forecasts, and what each saves against one of them.
+
+    Parameters
+    ----------
+    later : pandas.Series
+        What came.
+    forecasts : pandas.DataFrame
+        A column a method, the index of `later`.
+    against : str
+        The method to compare with.
+    repeats : int
+        Bootstrap samples of the groups, the forecasts as they are.
+    seed : int
+        Source of all randomness.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a method: ``rmse``, and ``saved`` (the part of the error of
+        `against` that it saves) with the ends of its 90% interval, ``low`` and
+        ``high``.
+
+    Examples
+    --------
+    >>> forecasts = pd.DataFrame({"as it was": [0.0, 2.0], "mean": [1.0, 1.0]})
+    >>> score_forecasts(pd.Series([1.5, 0.5]), forecasts, seed=1)["saved"].round(3)
+    as it was    0.000
+    mean         0.667
+    Name: saved, dtype: float64
+    """
+    squared = forecasts.sub(later, axis=0) ** 2
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(len(later), np.full(len(later), 1 / len(later)), repeats)
+    resampled = np.sqrt(weights @ squared.to_numpy() / len(later))
+    base = resampled[:, [list(forecasts).index(against)]]
+    low, high = np.quantile(1 - resampled / base, [0.05, 0.95], axis=0)
+    rmse = np.sqrt(squared.mean())
+    saved = 1 - rmse / rmse[against]
+    return pd.DataFrame({"rmse": rmse, "saved": saved, "low": low, "high": high})
+
+
+def as_it_was(known, asked):
+    """Forecast what was: no pooling."""
+    return asked["earlier"]
+
+
+def everybody(known, asked):
+    """Forecast the mean of everybody: complete pooling."""
+    return np.full(len(asked), known["later"].mean())
+
+
+def regression(formula, *, ridge=None):
+    """Make a method: least squares.
+
+    Parameters
+    ----------
+    formula : str
+        Its right side, such as ``"0 + earlier"``.
+    ridge : str, optional
+        Further labels, each with a dummy whose coefficients are drawn towards
+        zero, by as much as leave-one-out cross-validation likes best.
+
+    Returns
+    -------
+    callable
+        For :func:`cross_fit`.
+
+    Examples
+    --------
+    >>> pairs = pd.DataFrame({"earlier": [1.0, 2.0], "later": [0.5, 1.0]})
+    >>> regression("0 + earlier")(pairs, pairs).tolist()
+    [0.5, 1.0]
+    """
+    from formulae import design_matrices
+
+    def method(known, asked):
+        both = pd.concat([known, asked])
+        x = np.asarray(design_matrices("later ~ " + formula, both.fillna(0)).common)
+        labels = None
+        if ridge is not None:
+            labels = pd.get_dummies(both[ridge], dtype=float).to_numpy()
+        return _fit_by_ridge(x, labels, known["later"].to_numpy())
+
+    return method
+
+
+def _fit_by_ridge(x, labels, y):
+    """Fit the first rows, forecast the others; choose the penalty by leaving one out."""
+    penalty = np.zeros(x.shape[1])
+    if labels is not None:
+        x = np.hstack([x, labels])
+        penalty = np.r_[penalty, np.ones(labels.shape[1])]
+    known, best, least = x[: len(y)], None, np.inf
+    for strength in RIDGES if penalty.any() else [0]:
+        inverse = np.linalg.pinv(known.T @ known + strength * np.diag(penalty))
+        beta = inverse @ (known.T @ y)
+        leverage = ((known @ inverse) * known).sum(axis=1)
+        left_out = (((y - known @ beta) / (1 - leverage).clip(1e-6)) ** 2).mean()
+        if left_out < least:
+            best, least = beta, left_out
+    return x[len(y) :] @ best
+
+
+def hierarchical(formula, *, seed):
+    """Make a method: a hierarchical model, full Bayes, by the posterior mean.
+
+    Parameters
+    ----------
+    formula : str
+        Its right side, such as ``"earlier + (1|state)"``.
+    seed : int
+        Source of all randomness.
+
+    Returns
+    -------
+    callable
+        For :func:`cross_fit`.
+    """
+    import partialpool as pool
+
+    def method(known, asked):
+        posterior = pool.fit("later ~ " + formula, known, seed=seed)
+        new = pool.predict(posterior, asked, unseen="draw", seed=seed)
+        return new["mean"].mean(["chain", "draw"]).to_numpy()
+
+    return method
