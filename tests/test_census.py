@@ -3,8 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.formula.api as smf
 
-from partialpool.chapters.census import judge_sample
+from partialpool.chapters.census import (
+    judge_sample,
+    judge_samples,
+    least_squares,
+    load_census,
+    mean_of_sample,
+)
 
 
 @pytest.fixture
@@ -51,3 +58,120 @@ def test_another_outcome_can_be_judged(census):
     census = census.assign(earnings=np.exp(census["log_earnings"]))
     judged = judge_sample(census.iloc[:50], census, outcome="earnings")
     assert (judged["truth"] > 10_000).all()
+
+
+# Many samples ------------------------------------------------------------------
+
+FORMULAS = {"complete": "log_earnings ~ 1", "none": "log_earnings ~ 0 + state"}
+
+
+def oracle(census):
+    """Answer with the truth about what is asked."""
+
+    def answer(sample, asked):
+        means = asked.groupby("state")["log_earnings"].mean()
+        means = means.rename_axis("group").rename("estimate").reset_index()
+        return means.assign(method="oracle")
+
+    return answer
+
+
+@pytest.mark.parametrize("count_observed", [True, False])
+def test_who_answers_with_the_truth_has_no_error(census, count_observed):
+    judged = judge_samples(
+        census,
+        0.3,
+        oracle(census),
+        repeats=3,
+        count_observed=count_observed,
+        seed=1,
+    )
+    assert judged["estimate"].to_numpy() == pytest.approx(judged["truth"].to_numpy())
+    assert set(judged["set"]) == {0, 1, 2}
+
+
+def test_observed_institutions_count_at_their_known_values(census):
+    answer = mean_of_sample()
+    options = {"repeats": 2, "seed": 1}
+    counted = judge_samples(census, 0.3, answer, **options)
+    asked_all = judge_samples(census, 0.3, answer, count_observed=False, **options)
+    own = asked_all[asked_all["method"] == "none"].reset_index(drop=True)
+    for method in ("none", "complete"):
+        one, other = (
+            table[table["method"] == method].reset_index(drop=True)
+            for table in (counted, asked_all)
+        )
+        share = one["n"] / one["N"]
+        expected = share * own["estimate"] + (1 - share) * other["estimate"]
+        assert one["estimate"].to_numpy() == pytest.approx(expected.to_numpy())
+
+
+def test_a_group_observed_in_full_has_its_truth_and_no_interval(census):
+    answer = least_squares(FORMULAS, census)
+    judged = judge_samples(census, 0.95, answer, repeats=5, seed=1)
+    full = judged[judged["n"] == judged["N"]]
+    assert len(full)
+    for column in ("estimate", "low", "high"):
+        assert full[column].to_numpy() == pytest.approx(full["truth"].to_numpy())
+
+
+def test_samples_of_one_seed_are_the_same_for_every_answer(census):
+    one = judge_samples(census, 0.3, mean_of_sample(), repeats=2, seed=1)
+    other = judge_samples(
+        census, 0.3, least_squares(FORMULAS, census), repeats=2, seed=1
+    )
+    keys = ["set", "group", "method"]
+    both = one.merge(other, on=keys, suffixes=("", "_other"), validate="1:1")
+    assert len(both) == len(one) == len(other)
+    assert both["estimate"].to_numpy() == pytest.approx(
+        both["estimate_other"].to_numpy()
+    )
+
+
+def test_least_squares_predicts_as_statsmodels_does(census):
+    sample, asked = census.iloc[:150], census.iloc[150:200]
+    formula = "log_earnings ~ degree + state"
+    groups = asked["state"].isin(sample["state"])
+    found = least_squares({"ols": formula}, census.drop(index=200))(sample, asked)
+    fit = smf.ols(formula, sample).fit()
+    expected = fit.predict(asked[groups]).groupby(asked["state"]).mean()
+    found = found.set_index("group").loc[expected.index]
+    assert found["estimate"].to_numpy() == pytest.approx(expected.to_numpy())
+    # For a single row the interval is the prediction interval of the textbook.
+    one = asked.iloc[[0]]
+    answer = least_squares({"ols": formula}, census.drop(index=200))(sample, one)
+    low, high = fit.get_prediction(one).conf_int(obs=True, alpha=0.1)[0]
+    assert answer[["low", "high"]].to_numpy()[0] == pytest.approx([low, high])
+
+
+def test_prediction_intervals_keep_their_promise_where_groups_do_not_differ(census):
+    answer = least_squares({"complete": "log_earnings ~ 1"}, census)
+    held = []
+    for k in range(60):
+        rng = np.random.default_rng(k)
+        table = census.assign(log_earnings=rng.normal(10, 0.3, len(census)))
+        answer = least_squares({"complete": "log_earnings ~ 1"}, table)
+        judged = judge_samples(table, 0.3, answer, repeats=3, seed=k)
+        held.append(judged["truth"].between(judged["low"], judged["high"]).mean())
+    assert abs(np.mean(held) - 0.9) < 4 * np.std(held) / np.sqrt(len(held))
+
+
+def test_a_variance_that_depends_on_size_is_found():
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame({"state": rng.choice(list("AB"), 4000)})
+    table["n"] = rng.choice([10, 1000], 4000)
+    sd = np.sqrt(0.01 + 1 / table["n"])
+    table["log_earnings"] = rng.normal(10, sd)
+    formula = {"complete": "log_earnings ~ 1"}
+    few = table[(table["n"] == 10) & (table["state"] == "A")].iloc[[0]]
+    found = least_squares(formula, table, size="n")(table, few).iloc[0]
+    width = 2 * 1.645 * np.sqrt(0.11)
+    assert found["high"] - found["low"] == pytest.approx(width, rel=0.1)
+
+
+def test_the_census_is_one_row_a_report():
+    census = load_census(2007)
+    assert (census["year"] == 2007).all()
+    assert not census["report"].duplicated().any()
+    assert (census["states_in_report"] == 1).all()
+    assert census["log_n"].to_numpy() == pytest.approx(np.log(census["n"]).to_numpy())

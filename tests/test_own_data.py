@@ -36,12 +36,12 @@ BANDS = ["up to 8 weeks", "9 to 24", "over 24"]
     "complete-pooling": f"""
 sample = pd.read_csv({str(SHOPS)!r})
 OUTCOME, GROUP = "sales", "shop"
-ORDINARY, DOUBT = 10_000, 5_000
+ORDINARY, DOUBT = 12_000, 5_000
 """,
     "no-pooling": f"""
 table = pd.read_csv({str(SHOPS)!r})
 OUTCOME, GROUP = "sales", "shop"
-ORDINARY, WIDE = 10_000, 20_000
+ORDINARY, WIDE = 12_000, 20_000
 """,
     "partial-pooling": f"""
 graduates = pd.read_csv({str(SHOPS)!r})

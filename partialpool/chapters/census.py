@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from partialpool.data import distinct_reports, load_scorecard
 
@@ -150,7 +151,9 @@ def judge_samples(
         if count_observed:
             asked = asked.drop(index=sample.index)
         groups = judge_sample(sample, census, by, outcome).rename_axis("group")
-        judged = _join(groups.reset_index(), answer(sample, asked), count_observed)
+        with threadpool_limits(1, "blas"):  # so small a task is slower on two
+            answers = answer(sample, asked)
+        judged = _join(groups.reset_index(), answers, count_observed)
         sets.append(judged.assign(set=k))
     judged = pd.concat(sets, ignore_index=True)
     first = ["set", "group", "n", "N", "truth", "method", "estimate"]
@@ -200,15 +203,21 @@ def mean_of_sample(by="state", outcome="log_earnings"):
     return answer
 
 
-def least_squares(formulas, by="state", *, prob=0.9):
+def least_squares(formulas, table, by="state", *, size=None, prob=0.9):
     """Make an answer for :func:`judge_samples`: least squares, with intervals.
 
     Parameters
     ----------
     formulas : dict of str to str
         A formula for each method, such as ``{"complete": "log_earnings ~ 1"}``.
+    table : pandas.DataFrame
+        The census, whose rows are sampled and asked for.
     by : str
         The column that names the group.
+    size : str, optional
+        The column with the number of people behind a row: the variance of a
+        row is then a + b / size, with a and b estimated. Without it, all rows
+        have one variance.
     prob : float
         Probability that the intervals promise.
 
@@ -222,43 +231,68 @@ def least_squares(formulas, by="state", *, prob=0.9):
     Examples
     --------
     >>> sample = pd.DataFrame({"state": list("AAB"), "log_earnings": [9, 11, 7]})
-    >>> answer = least_squares({"complete": "log_earnings ~ 1"})
+    >>> answer = least_squares({"complete": "log_earnings ~ 1"}, sample)
     >>> answer(sample, sample)["estimate"].tolist()
     [9.0, 9.0]
     """
+    from formulae import design_matrices
+
+    designs = {}
+    for method, formula in formulas.items():
+        design = design_matrices(formula, table)
+        columns = pd.DataFrame(np.asarray(design.common), table.index)
+        outcome = pd.Series(np.asarray(design.response).ravel(), table.index)
+        designs[method] = columns, outcome
 
     def answer(sample, asked):
         fits = [
-            _least_squares(formula, sample, asked, by, prob).assign(method=method)
-            for method, formula in formulas.items()
+            _least_squares(*design, sample, asked, by, size, prob).assign(method=method)
+            for method, design in designs.items()
         ]
         return pd.concat(fits, ignore_index=True)
 
     return answer
 
 
-def _least_squares(formula, sample, asked, by, prob):
-    """Fit one formula; predict the mean of each group's rows in `asked`."""
-    from formulae import design_matrices
+def _least_squares(columns, outcome, sample, asked, by, size, prob):
+    """Fit the sample; predict the mean of each group's rows in `asked`."""
     from scipy import stats
 
-    design = design_matrices(formula, sample)
-    x, y = np.asarray(design.common), np.asarray(design.response).ravel()
-    new = pd.DataFrame(np.asarray(design.common.evaluate_new_data(asked)))
-    rows = new.groupby(asked[by].to_numpy())
-    at, count = rows.mean().to_numpy(), rows.size()
-    inverse = np.linalg.pinv(x.T @ x)
-    beta = inverse @ (x.T @ y)
-    df = len(y) - np.linalg.matrix_rank(x)
-    variance = ((y - x @ beta) ** 2).sum() / df
-    spread = variance * (np.einsum("gi,ij,gj->g", at, inverse, at) + 1 / count)
-    half = stats.t.ppf((1 + prob) / 2, df) * np.sqrt(spread.to_numpy())
+    x, y = columns.loc[sample.index].to_numpy(), outcome[sample.index].to_numpy()
+    beta, inverse, variance, df = _weigh(x, y, np.ones(len(y)))
+    new = np.full(len(asked), variance)
+    if size is not None:
+        a, b = _variance_by_size(y - x @ beta, sample[size].to_numpy())
+        beta, inverse, variance, df = _weigh(x, y, a + b / sample[size].to_numpy())
+        new = variance * (a + b / asked[size].to_numpy())
+    rows = columns.loc[asked.index].assign(scatter=new).groupby(asked[by])
+    means, count = rows.mean(), rows.size()
+    at = means.drop(columns="scatter").to_numpy()
+    certainty = variance * np.einsum("gi,ij,gj->g", at, inverse, at)
+    spread = np.sqrt(certainty + means["scatter"].to_numpy() / count.to_numpy())
+    half = stats.t.ppf((1 + prob) / 2, df) * spread
     estimate = at @ beta
-    return pd.DataFrame(
-        {
-            "group": count.index,
-            "estimate": estimate,
-            "low": estimate - half,
-            "high": estimate + half,
-        }
-    )
+    ends = {"estimate": estimate, "low": estimate - half, "high": estimate + half}
+    return pd.DataFrame({"group": count.index} | ends)
+
+
+def _weigh(x, y, scatter):
+    """Give coefficients, the factor of their covariance, residual variance and df."""
+    weighted = x / scatter[:, None]
+    inverse = np.linalg.pinv(x.T @ weighted, hermitian=True)
+    beta = inverse @ (weighted.T @ y)
+    df = len(y) - round(float((inverse * (x.T @ weighted)).sum()))
+    return beta, inverse, ((y - x @ beta) ** 2 / scatter).sum() / df, df
+
+
+def _variance_by_size(residual, size):
+    """Estimate a and b of the variance a + b / size, by maximum likelihood."""
+    from scipy.optimize import minimize
+
+    def loss(logs):
+        variance = np.exp(logs[0]) + np.exp(logs[1]) / size
+        return (np.log(variance) + residual**2 / variance).sum()
+
+    half = np.log(residual.var() / 2)
+    start = [half, half + np.log(size.mean())]
+    return np.exp(minimize(loss, start, method="Nelder-Mead").x)

@@ -1,0 +1,69 @@
+"""Forecasts by every method, and what they save."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+
+from partialpool.chapters import forecasts
+
+
+@pytest.fixture
+def pairs():
+    rng = np.random.default_rng(6)
+    table = pd.DataFrame({"earlier": rng.normal(size=120)})
+    table["state"] = rng.choice(list("ABCDEF"), 120)
+    own = dict(zip("ABCDEF", rng.normal(0, 0.5, 6), strict=True))
+    noise = rng.normal(0, 0.3, 120)
+    table["later"] = 0.7 * table["earlier"] + table["state"].map(own) + noise
+    return table
+
+
+def test_no_method_sees_what_it_forecasts(pairs):
+    def method(known, asked):
+        assert "later" not in asked
+        assert not set(known.index) & set(asked.index)
+        return asked["earlier"]
+
+    found = forecasts.cross_fit(pairs, {"method": method}, splits=3, seed=1)
+    assert found["method"].to_numpy() == pytest.approx(pairs["earlier"].to_numpy())
+
+
+def test_a_regression_forecasts_as_statsmodels_does(pairs):
+    known, asked = pairs[:80], pairs[80:].drop(columns="later")
+    found = forecasts.regression("earlier + state")(known, asked)
+    expected = smf.ols("later ~ earlier + state", known).fit().predict(asked)
+    assert found == pytest.approx(expected.to_numpy())
+
+
+def test_a_ridge_lies_between_no_dummies_and_dummies(pairs):
+    known, asked = pairs[:80], pairs[80:].drop(columns="later")
+    later = pairs["later"][80:].to_numpy()
+    errors = {
+        name: np.mean((method(known, asked) - later) ** 2)
+        for name, method in {
+            "none": forecasts.regression("earlier"),
+            "ridge": forecasts.regression("earlier", ridge="state"),
+        }.items()
+    }
+    assert errors["ridge"] < 0.6 * errors["none"]
+
+
+def test_a_hierarchical_model_finds_the_states(pairs):
+    known, asked = pairs[:80], pairs[80:].drop(columns="later")
+    ridge = forecasts.regression("earlier", ridge="state")(known, asked)
+    full = forecasts.hierarchical("earlier + (1|state)", seed=1)(known, asked)
+    assert np.abs(full - ridge).max() < 0.1
+
+
+def test_what_is_saved_has_an_interval_and_none_against_itself(pairs):
+    both = pd.DataFrame({"as it was": pairs["earlier"], "best": pairs["later"]})
+    scores = forecasts.score_forecasts(pairs["later"], both, repeats=50, seed=1)
+    assert (scores.loc["as it was", ["saved", "low", "high"]] == 0).all()
+    assert (scores.loc["best", ["saved", "low", "high"]] == 1).all()
+
+
+def test_the_mean_of_everybody_is_learned_from_the_known(pairs):
+    known, asked = pairs[:80], pairs[80:].drop(columns="later")
+    found = forecasts.everybody(known, asked)
+    assert found == pytest.approx(np.full(40, known["later"].mean()))
