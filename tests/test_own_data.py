@@ -64,6 +64,12 @@ OUTCOME = "sales"
 BY = ["place", "shop"]
 MODEL = "sales ~ place + (1|shop)"
 """,
+    "millions": f"""
+with_pay = pd.read_csv({str(SHOPS)!r})
+OUTCOME = "sales"
+BY = ["place", "shop"]
+MODEL = "sales ~ place + (1|shop)"
+""",
 }
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 
