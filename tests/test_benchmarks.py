@@ -1,15 +1,20 @@
 """The benchmarks run by their names, also in the processes that they start."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.race.entrants import ENTRANTS
 from benchmarks.race.tasks import Task, run_task
+from benchmarks.shapes import SHAPES
+from benchmarks.sums import solve_reml
 
 ROOT = Path(__file__).resolve().parents[1]
+LME4 = ROOT / "benchmarks" / "references" / "lme4.json"
 PACE = {"fewest": 1, "most": 1, "seconds": 0}
 
 
@@ -43,3 +48,26 @@ def test_what_goes_wrong_in_a_task_comes_back_as_a_sentence(tmp_path):
     report, _, fault = run_task(task, 120)
     assert report is None
     assert "earnings-1000" in fault
+
+
+def test_two_cells_say_as_much_of_a_yes_or_no_as_the_rows(tmp_path):
+    names = ["binomial_glm_rows", "binomial_glm"]
+    for do in ("write_rows", "take_turns"):
+        task = Task(do, str(tmp_path), 2_000, names, PACE)
+        reports, _, fault = run_task(task, 120)
+        assert not fault
+    rows, cells = (reports[name]["male"] for name in names)
+    assert rows == pytest.approx(cells, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["crossed", "nested"])
+def test_point_estimates_from_sums_are_those_of_lme4(name):
+    shape = SHAPES[name]
+    estimates, errors, sds = solve_reml(shape.formula, shape.make())
+    lme4 = json.loads(LME4.read_text(encoding="utf-8"))["fits"][name]
+    fixed = lme4["fixed"].values()
+    wanted = [term["estimate"] for term in fixed]
+    np.testing.assert_allclose(estimates, wanted, rtol=1e-4)
+    np.testing.assert_allclose(errors, [term["se"] for term in fixed], rtol=1e-4)
+    wanted = sorted([lme4["sigma"], *lme4["sds"].values()])
+    np.testing.assert_allclose(np.sort(sds), wanted, rtol=1e-4)

@@ -18,7 +18,7 @@ PARTIAL = f"{COMPLETE} + (1|subject) + (1|provider)"
 # Subject within provider as groups too, and a gap between the sexes for each subject.
 FULLER = f"{COMPLETE} + (sex|subject) + (1|provider) + (1|subject:provider)"
 EMPLOYED = "employed ~ sex + (1|subject) + (1|provider)"
-EMPLOYED_BY = ["subject", "provider", "sex"]
+EMPLOYED_BY = ["sex", "subject", "provider"]
 SEED = 2026
 # More rows than this are these rows many times over.
 MOST_WRITTEN = 100_000_000
@@ -33,7 +33,7 @@ class Data:
         self.outcome = "employed" if employed else OUTCOME
         self.labels = EMPLOYED_BY if employed else BY
         self.path = folder / f"{'employed' if employed else 'earnings'}-{rows}"
-        self.path_for_r = folder / f"r-{rows}"
+        self.path_for_r = folder / f"r-{'employed-' * employed}{rows}"
 
     @cached_property
     def frame(self):
@@ -82,13 +82,16 @@ class Data:
             _write_rows(self, columns, "earnings IS NOT NULL")
 
     def write_for_r(self):
-        """Write the same rows in the plainest binary form, unless they are there."""
+        """Write the rows, or the cells of yes and no, in the plainest binary form."""
         if self.path_for_r.exists():
             return
+        table = self.cells() if self.employed else self.frame
+        numbers = ["trials", "successes"] if self.employed else [self.outcome]
         self.path_for_r.mkdir()
-        self.y.tofile(self.path_for_r / self.outcome)
+        for name in numbers:
+            table[name].to_numpy(float).tofile(self.path_for_r / name)
         for name in self.labels:
-            column = self.frame[name].cat
+            column = table[name].cat
             (column.codes.to_numpy("int32") + 1).tofile(self.path_for_r / name)
             levels = "\n".join(column.categories) + "\n"
             path = self.path_for_r / f"{name}.levels"

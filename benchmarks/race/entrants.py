@@ -7,7 +7,14 @@ from functools import partial
 from importlib.util import find_spec
 
 from benchmarks.race import fits, nuts
-from benchmarks.race.data import COMMON, COMPLETE, FULLER, NONE
+from benchmarks.race.data import (
+    COMMON,
+    COMPLETE,
+    EMPLOYED_BY,
+    FULLER,
+    NONE,
+    PARTIAL,
+)
 
 CELLS = "no model, cells"
 COMPLETE_POINTS = "complete pooling, point estimates"
@@ -76,9 +83,8 @@ def _nuts(name, model, sampler, most, make):
     )
 
 
-def _binomial(name, does, make, on, **rest):
+def _binomial(name, does, make, **rest):
     most = least = 10**5
-    make = partial(make, on=on)
     return Entrant(name, does, BINOMIAL, most, make, least, family="binomial", **rest)
 
 
@@ -139,15 +145,29 @@ ENTRANTS = [
         "gram_glm_no_pooling",
         "linear model from the same cells, 200 columns",
         NO_POINTS,
-        10**7,
+        10**8,
         partial(fits.gram_glm, formula=NONE),
     ),
     Entrant(
         "gram_glm_own_cells",
         "linear model from cells of its own predictors",
         COMPLETE_POINTS,
-        10**7,
+        10**9,
         partial(fits.gram_glm, formula=COMPLETE, by=COMMON),
+    ),
+    Entrant(
+        "gram_reml",
+        "REML from the same cells",
+        PARTIAL_POINTS,
+        10**9,
+        partial(fits.gram_reml, formula=PARTIAL),
+    ),
+    Entrant(
+        "gram_reml_fuller",
+        "REML from the same cells, fuller model",
+        PARTIAL_POINTS,
+        10**8,
+        partial(fits.gram_reml, formula=FULLER),
     ),
     Entrant(
         "numpy_ols",
@@ -216,23 +236,32 @@ ENTRANTS = [
     _binomial(
         "binomial_rows",
         "PyMC on rows, NUTS of nutpie",
-        nuts.binomial_nuts,
-        "rows",
+        partial(nuts.binomial_nuts, on="rows"),
         how="alone",
         needs="nutpie",
     ),
     _binomial(
         "binomial_cells",
         "PyMC on cells, NUTS of nutpie",
-        nuts.binomial_nuts,
-        "cells",
+        partial(nuts.binomial_nuts, on="cells"),
         how="alone",
         needs="nutpie",
     ),
+    _binomial("binomial_glm_rows", "statsmodels GLM on rows", fits.binomial_glm_rows),
     _binomial(
-        "binomial_glm_rows", "statsmodels GLM on rows", fits.binomial_glm, "rows"
+        "binomial_glm",
+        "statsmodels GLM on cells of its own predictor",
+        partial(fits.binomial_glm, by=EMPLOYED_BY[:1]),
     ),
-    _binomial("binomial_glm", "statsmodels GLM on cells", fits.binomial_glm, "cells"),
+    _binomial(
+        "binomial_glm_no_pooling",
+        "statsmodels GLM on cells, a dummy for each group",
+        partial(fits.binomial_glm, by=EMPLOYED_BY),
+    ),
+    _binomial(
+        "binomial_glmm", "glmm on cells, Laplace", fits.binomial_glmm, needs="glmm"
+    ),
+    _binomial("binomial_glmer", "R's glmer on cells, Laplace", None, how="R"),
     _r("r_lm", "R's lm", COMPLETE_POINTS, 10**6),
     _r("r_glm", "R's glm", COMPLETE_POINTS, 10**6),
     _r("r_lme4", "R's lme4, REML, calc.derivs=FALSE", PARTIAL_POINTS, 10**6),

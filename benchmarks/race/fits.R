@@ -14,20 +14,31 @@ read_column <- function(name) {
   codes <- readBin(at(name), "integer", file.size(at(name)) / 4)
   structure(codes, levels = readLines(at(paste0(name, ".levels"))), class = "factor")
 }
-columns <- c("subject", "provider", "sex", "prior_attainment", "region")
-rows <- as.data.frame(lapply(setNames(columns, columns), read_column))
-y <- at("log_earnings")
-rows$log_earnings <- readBin(y, "double", file.size(y) / 8)
+columns <- c("subject", "provider", "sex")
+numbers <- c("trials", "successes")
+if (!startsWith(entrant, "binomial")) {
+  columns <- c(columns, "prior_attainment", "region")
+  numbers <- "log_earnings"
+}
+read_number <- function(name) readBin(at(name), "double", file.size(at(name)) / 8)
+rows <- as.data.frame(c(
+  lapply(setNames(columns, columns), read_column),
+  lapply(setNames(numbers, numbers), read_number)
+))
 
 complete <- log_earnings ~ sex + prior_attainment + region
 partial <- update(complete, . ~ . + (1 | subject) + (1 | provider))
-if (startsWith(entrant, "r_lme4")) suppressPackageStartupMessages(library(lme4))
+employed <- cbind(successes, trials - successes) ~
+  sex + (1 | subject) + (1 | provider)
+if (grepl("lme", entrant)) suppressPackageStartupMessages(library(lme4))
 fit <- switch(entrant,
   r_lm = function(rows) lm(complete, rows, model = FALSE),
   r_glm = function(rows) glm(complete, data = rows, model = FALSE, y = FALSE),
   r_lme4 = function(rows)
     lmer(partial, rows, control = lmerControl(calc.derivs = FALSE)),
-  r_lme4_default = function(rows) lmer(partial, rows)
+  r_lme4_default = function(rows) lmer(partial, rows),
+  binomial_glmer = function(rows) glmer(employed, rows, binomial,
+    control = glmerControl(calc.derivs = FALSE))
 )
 estimates <- NULL
 time <- function(rows) {

@@ -8,8 +8,18 @@ import os
 import time
 from functools import cache, partial
 
-from benchmarks.race.data import BY, COMPLETE, GROUPS, OUTCOME, PARTIAL, SEED, connect
-from benchmarks.sums import read_sums
+from benchmarks.race.data import (
+    BY,
+    COMPLETE,
+    EMPLOYED,
+    GROUPS,
+    OUTCOME,
+    PARTIAL,
+    SEED,
+    connect,
+    dummies,
+)
+from benchmarks.sums import read_sums, solve_reml
 
 
 def describe_posterior(tree):
@@ -76,6 +86,17 @@ def gram_glm(data, formula, by=BY):
     solve = partial(_solve_gram, formula)
     setting = "one BLAS thread in the solution"
     return {setting: partial(_collapse_and, "solve", solve, data, by)}
+
+
+def gram_reml(data, formula):
+    """Fit a multilevel model by REML, from cells."""
+
+    def solve(cells):
+        with _blas().limit(limits=1, user_api="blas"):
+            return solve_reml(formula, cells)
+
+    setting = "Newton's method, one BLAS thread"
+    return {setting: partial(_collapse_and, "solve", solve, data, BY)}
 
 
 def _collapse_and(name, fit, data, by):
@@ -245,20 +266,47 @@ def sm_mixedlm(data):
     }
 
 
-def binomial_glm(data, on):
-    """Fit the binomial GLM of statsmodels, on rows or on cells."""
+def binomial_glm_rows(data):
+    """Fit the binomial GLM of statsmodels on rows."""
     import statsmodels.api as sm
     import statsmodels.formula.api as smf
 
     family = sm.families.Binomial()
     rows = data.frame.assign(employed=lambda table: table["employed"].astype(int))
 
-    def fit_rows():
+    def fit():
         return _read(smf.glm("employed ~ sex", rows, family=family).fit())
 
-    def fit_cells():
-        cells = data.cells()
-        cells["failures"] = cells["trials"] - cells["successes"]
-        return _read(smf.glm("successes + failures ~ sex", cells, family=family).fit())
+    return {"defaults": fit}
 
-    return {"defaults": {"rows": fit_rows, "cells": fit_cells}[on]}
+
+def binomial_glm(data, by):
+    """Fit the binomial GLM of statsmodels on cells that are counted before."""
+    import numpy as np
+    import statsmodels.api as sm
+
+    cells = data.cells(by)
+    X = dummies(cells, by)
+    y = np.c_[cells["successes"], cells["trials"] - cells["successes"]]
+
+    def fit(**how):
+        result = sm.GLM(y, X, family=sm.families.Binomial()).fit(**how)
+        return {}, (result.params, result.bse)
+
+    ways = {f"IRLS, {method}": {"wls_method": method} for method in ["pinv", "lstsq"]}
+    ways["Newton"] = {"method": "newton", "disp": 0}
+    return _try_threads({name: partial(fit, **how) for name, how in ways.items()})
+
+
+def binomial_glmm(data):
+    """Fit glmm to cells that are counted before, by Laplace's approximation."""
+    import glmm
+
+    cells = data.cells().eval("failures = trials - successes")
+    formula = EMPLOYED.replace("employed", "cbind(successes, failures)")
+
+    def fit(errors):
+        result = glmm.fit(cells, formula, "binomial", wald_se=errors)
+        return {}, (result.beta, result.se)
+
+    return {f"errors by {name}": partial(fit, name) for name in ["hessian", "rx"]}

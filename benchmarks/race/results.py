@@ -180,11 +180,15 @@ def _list_figures(content):
     million, most = 1_000_000, 100_000_000
     by_dummies = ratio("exact", "gram_glm_no_pooling", million)
     by_counting = ratio("exact", "group_by", most)
+    own, points = "gram_glm_own_cells", "gram_reml"
     peak = _find(content, "exact", most).get("peak_mb")
     return [
         ("exact / sm_ols, 1e6", ratio("exact", "sm_ols", million), "<=", 0.4),
         ("exact / gram_glm, 1e6", ratio("exact", "gram_glm", million), "<=", 4),
         ("exact / gram_glm_no_pooling, 1e6", by_dummies, "<=", 4),
+        (f"exact / {own}, 1e6", ratio("exact", own, million), "<=", 10),
+        (f"exact / {own}, 1e8", ratio("exact", own, most), "<=", 10),
+        (f"exact / {points}, 1e6", ratio("exact", points, million), "<=", 2),
         ("r_lme4 / exact, 1e6", ratio("r_lme4", "exact", million), ">=", 100),
         ("exact, seconds, 1,000 rows", seconds("exact", 1_000), "<", 0.15),
         ("exact, seconds, 10,000 rows", seconds("exact", 10_000), "<", 0.15),
