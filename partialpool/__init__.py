@@ -40,6 +40,7 @@ from partialpool.plots import (
     LOOKS,
     plot_extremes,
     plot_poolings,
+    plot_shrinkage,
     show_legend,
     use_style,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "one_way",
     "plot_extremes",
     "plot_poolings",
+    "plot_shrinkage",
     "predict",
     "record_verdict",
     "rmse",

@@ -86,12 +86,7 @@ def plot_poolings(groups, *, intervals=None, ax=None):
     """
     import matplotlib.pyplot as plt
 
-    drawn = [name for name in ("none", "partial", "truth") if name in groups]
-    if "n" not in groups or not (drawn or "complete" in groups):
-        raise ValueError(
-            "groups needs the column 'n' and at least one of 'complete', 'none', "
-            f"'partial' and 'truth'; it has {', '.join(map(repr, groups.columns))}."
-        )
+    drawn = _poolings_in(groups)
     ax = ax or plt.subplots()[1]
     if "complete" in groups:
         ax.axhline(groups["complete"].iloc[0], **LOOKS["complete"])
@@ -104,6 +99,121 @@ def plot_poolings(groups, *, intervals=None, ax=None):
     ax.set(xscale="log", xlabel="group size (log scale)")
     _plain_log_labels(ax)
     return ax
+
+
+def plot_shrinkage(
+    groups, *, mean=None, between_sd=None, within_sd=None, intervals=(), ax=None
+):
+    r"""Draw each group in a slot of its own, the smallest on the left.
+
+    One slot a group lets every truth be matched to its estimates. A line joins
+    a group's own mean to its partially pooled mean. With `mean`, `between_sd`
+    and `within_sd`, two bands are drawn behind: where nine own means in ten are
+    expected for a group of that size (orange), and nine partially pooled means
+    in ten (blue). The first narrows and the second widens as groups grow.
+
+    Parameters
+    ----------
+    groups : pandas.DataFrame
+        One row per group: ``n`` (its size) and any of the columns ``none``,
+        ``partial``, ``truth`` and ``complete`` (units of the outcome).
+    mean, between_sd, within_sd : float, optional
+        Mean of the group means, their standard deviation, and that of members
+        within a group. Give all three or none.
+    intervals : sequence of str
+        Names of poolings, such as ``["partial"]``, whose columns
+        ``<name>_low`` and ``<name>_high`` hold intervals to draw.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The k-th smallest group is drawn at horizontal position k, from 0. The
+        horizontal axis says sizes, and with up to 16 groups names as well.
+
+    Raises
+    ------
+    ValueError
+        If a column that is needed is not there, or only some of the three
+        numbers are given.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> groups = pd.DataFrame({"n": [30, 3], "none": [10.2, 9.9]}, index=["A", "B"])
+    >>> ax = plot_shrinkage(groups)
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['B\n3', 'A\n30']
+    """
+    drawn = _poolings_in(groups)
+    given = [number is not None for number in (mean, between_sd, within_sd)]
+    if any(given) and not all(given):
+        raise ValueError("give mean, between_sd and within_sd together, or none.")
+    ax = ax or _wide_axes()
+    groups = groups.sort_values("n", kind="stable")
+    slots = range(len(groups))
+    if all(given):
+        _draw_expected(ax, groups["n"], mean, between_sd, within_sd)
+    if "complete" in groups:
+        ax.axhline(groups["complete"].iloc[0], **LOOKS["complete"])
+    if {"none", "partial"} <= set(groups):
+        ax.vlines(slots, groups["none"], groups["partial"], color="#999999", lw=1)
+    for name in intervals:
+        ends = groups[f"{name}_low"], groups[f"{name}_high"]
+        ax.vlines(slots, *ends, color=LOOKS[name]["color"], lw=1.2)
+    for name in drawn:
+        ax.plot(slots, groups[name], markersize=_marker_size(groups), **LOOKS[name])
+    _label_slots(ax, groups)
+    return ax
+
+
+def _poolings_in(groups):
+    """Name the poolings to draw as points; refuse a table that has nothing to draw."""
+    drawn = [name for name in ("none", "partial", "truth") if name in groups]
+    if "n" not in groups or not (drawn or "complete" in groups):
+        raise ValueError(
+            "groups needs the column 'n' and at least one of 'complete', 'none', "
+            f"'partial' and 'truth'; it has {', '.join(map(repr, groups.columns))}."
+        )
+    return drawn
+
+
+def _wide_axes():
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(7.6, 4.6))[1]
+
+
+def _marker_size(groups):
+    """Shrink the markers where slots are narrow."""
+    return 6 if len(groups) <= 80 else 3
+
+
+def _draw_expected(ax, n, mean, between_sd, within_sd):
+    """Shade where nine own means, and nine pooled means, in ten are expected."""
+    slots, variance = range(len(n)), between_sd**2 + within_sd**2 / n.to_numpy(float)
+    outer, inner = 1.645 * variance**0.5, 1.645 * between_sd**2 / variance**0.5
+    style = {"alpha": 0.16, "lw": 0}
+    for side in (-1, 1):
+        ends = mean + side * inner, mean + side * outer
+        ax.fill_between(slots, *ends, color=LOOKS["none"]["color"], **style)
+    ends = mean - inner, mean + inner
+    ax.fill_between(slots, *ends, color=LOOKS["partial"]["color"], **style)
+
+
+def _label_slots(ax, groups):
+    """Write sizes below the slots: all with names if few, else about eight."""
+    few = len(groups) <= 16
+    number = len(groups) if few else 8
+    last = len(groups) - 1
+    places = sorted({round(k * last / max(number - 1, 1)) for k in range(number)})
+    sizes = [f"{groups['n'].iloc[place]:,.0f}" for place in places]
+    names = [str(groups.index[place]) for place in places]
+    both = [f"{name}\n{size}" for name, size in zip(names, sizes, strict=True)]
+    ax.set_xticks(places, both if few else sizes)
+    ax.set_xlim(-0.8, last + 0.8)
+    ax.set_xlabel("groups in order of size; below each: members")
 
 
 def plot_extremes(groups, *, share=0.05, ax=None):

@@ -408,6 +408,15 @@ def test_an_environment_of_another_python_is_made_anew(asked, tmp_path):
     assert made == ["uv venv --quiet --python python3.12 .venv"] * bool(asked)
 
 
+def test_a_skipped_test_gives_its_reason(monkeypatch):
+    from book import build
+
+    commands = []
+    monkeypatch.setattr(build, "call", lambda command, **_: commands.append(command))
+    build.test_code()
+    assert "-rs" in commands[0]
+
+
 @pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
 def test_lab_starts_for_root_as_in_a_container(user, allowed, monkeypatch):
     from book import build

@@ -17,11 +17,6 @@ from tests.shops import SHOPS
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
-SHOPS_AS_Y = f"""
-graduates = pd.read_csv({str(SHOPS)!r})
-graduates = graduates.rename(columns={{"shop": "group", "sales": "y"}})
-graduates = pool.check_columns(graduates, outcome="y", group="group")
-"""
 # By chapter: what a reader would write into the data cell.
 DATA = {
     "small-groups": f"""
@@ -48,8 +43,10 @@ table = pd.read_csv({str(SHOPS)!r})
 OUTCOME, GROUP = "sales", "shop"
 ORDINARY, WIDE = 12_000, 20_000
 """,
-    "partial-pooling": SHOPS_AS_Y
-    + """
+    "partial-pooling": f"""
+graduates = pd.read_csv({str(SHOPS)!r})
+graduates = graduates.rename(columns={{"shop": "group", "sales": "y"}})
+graduates = pool.check_columns(graduates, outcome="y", group="group")
 true_mean = None
 LOGS = False
 ORDINARY, APART = 10_000, 5_000
@@ -63,6 +60,12 @@ pool.check_columns(census, outcome=OUTCOME, group=GROUP, predictors=PREDICTORS)
 """,
     "price": f"""
 graduates = pd.read_csv({str(SHOPS)!r})
+OUTCOME = "sales"
+BY = ["place", "shop"]
+MODEL = "sales ~ place + (1|shop)"
+""",
+    "millions": f"""
+with_pay = pd.read_csv({str(SHOPS)!r})
 OUTCOME = "sales"
 BY = ["place", "shop"]
 MODEL = "sales ~ place + (1|shop)"

@@ -15,6 +15,7 @@ from matplotlib.colors import to_hex, to_rgb
 
 import partialpool as pool
 
+ALL_PLOTS = ["plot_poolings", "plot_shrinkage", "plot_extremes"]
 # Imports that take seconds, or change Matplotlib's state.
 HEAVY = ["matplotlib", "pymc", "arviz", "bambi", "pytensor", "numba", "linearmodels"]
 
@@ -157,10 +158,56 @@ def test_one_pooling_may_be_drawn_alone(groups, column):
     assert not ax.collections
 
 
+@pytest.mark.parametrize("name", ["plot_poolings", "plot_shrinkage"])
 @pytest.mark.parametrize("columns", [["n"], ["none", "partial"], []])
-def test_columns_that_are_not_there_are_named(groups, columns):
+def test_columns_that_are_not_there_are_named(groups, columns, name):
     with pytest.raises(ValueError, match="needs the column 'n' and at least one of"):
-        pool.plot_poolings(groups[columns])
+        getattr(pool, name)(groups[columns])
+
+
+def test_each_group_has_a_slot_of_its_own_in_order_of_size(groups):
+    shuffled = groups.iloc[[2, 0, 1]]
+    ax = pool.plot_shrinkage(shuffled)
+    for label, column in [("no pooling", "none"), ("truth", "truth")]:
+        drawn = line(ax, label)
+        assert list(drawn.get_xdata()) == [0, 1, 2]
+        assert list(drawn.get_ydata()) == list(groups[column])
+    joined = [segment[:, 1].tolist() for segment in ax.collections[0].get_segments()]
+    assert joined == groups[["none", "partial"]].to_numpy().tolist()
+    assert [each.get_text() for each in ax.get_xticklabels()] == [
+        "0\n3",
+        "1\n30",
+        "2\n300",
+    ]
+
+
+def test_many_slots_say_their_sizes_only():
+    groups = pd.DataFrame({"n": range(2, 102), "none": 0.0})
+    labels = pool.plot_shrinkage(groups).get_xticklabels()
+    assert [each.get_text() for each in labels][:: len(labels) - 1] == ["2", "101"]
+    assert len(labels) == 8
+
+
+def test_bands_say_where_own_and_pooled_means_are_expected(groups):
+    ax = pool.plot_shrinkage(groups, mean=10, between_sd=0.3, within_sd=0.4)
+    lower, upper, inner = (each.get_paths()[0].vertices for each in ax.collections[:3])
+    own = 1.645 * np.hypot(0.3, 0.4 / np.sqrt(3))
+    pooled = 1.645 * 0.09 / np.hypot(0.3, 0.4 / np.sqrt(3))
+    assert lower[:, 1].min() == pytest.approx(10 - own)
+    assert upper[:, 1].max() == pytest.approx(10 + own)
+    left = inner[inner[:, 0] == 0, 1]
+    assert [left.min(), left.max()] == pytest.approx([10 - pooled, 10 + pooled])
+    with pytest.raises(ValueError, match="together, or none"):
+        pool.plot_shrinkage(groups, mean=10)
+
+
+def test_intervals_of_the_shrinkage_picture_come_from_their_columns(groups):
+    ends = groups.assign(
+        partial_low=groups["partial"] - 0.1, partial_high=groups["partial"] + 0.1
+    )
+    ax = pool.plot_shrinkage(ends, intervals=["partial"])
+    (first, *_) = ax.collections[1].get_segments()
+    assert first.tolist() == [[0, pytest.approx(9.9)], [0, pytest.approx(10.1)]]
 
 
 def test_extremes_mark_the_top_and_the_bottom(extremes):
@@ -192,9 +239,9 @@ def test_plots_return_axes_on_a_log_scale_with_plain_numbers(
     assert not any("$" in each for each in labels)
 
 
-@pytest.mark.parametrize("name", ["plot_poolings", "plot_extremes"])
+@pytest.mark.parametrize("name", ALL_PLOTS)
 def test_plots_draw_where_they_are_told(groups, extremes, name):
-    table = groups if name == "plot_poolings" else extremes
+    table = extremes if name == "plot_extremes" else groups
     before = table.copy()
     _, (left, right) = plt.subplots(1, 2)
     assert getattr(pool, name)(table, ax=right) is right
@@ -204,10 +251,10 @@ def test_plots_draw_where_they_are_told(groups, extremes, name):
     pd.testing.assert_frame_equal(table, before)
 
 
-@pytest.mark.parametrize("name", ["plot_poolings", "plot_extremes"])
+@pytest.mark.parametrize("name", ALL_PLOTS)
 def test_drawing_twice_gives_the_same_file(groups, extremes, name):
     pool.use_style()
-    table = groups if name == "plot_poolings" else extremes
+    table = extremes if name == "plot_extremes" else groups
 
     def drawn():
         file = io.BytesIO()
