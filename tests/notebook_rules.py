@@ -244,6 +244,14 @@ def marks_what_to_run_on_ones_own_table(chapter):
 
 
 @rule
+def verdicts_have_a_short_sentence(chapter):
+    """The front page has room for one sentence a claim."""
+    for number, name, call in chapter.calls():
+        if name.endswith("record_verdict") and "short" not in keywords(call):
+            yield f"cell {number} records a verdict: give it short= for the front page."
+
+
+@rule
 def ends_with_versions(chapter):
     """A reader with other numbers looks here first."""
     number, cell = chapter.code[-1] if chapter.code else (0, None)
