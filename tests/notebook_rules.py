@@ -235,6 +235,23 @@ def has_a_data_cell(chapter):
 
 
 @rule
+def marks_what_to_run_on_ones_own_table(chapter):
+    """A list of cells in words leaves one out sooner or later: the tag does not."""
+    for number, cell in chapter.code:
+        first = "your-data" in tags(cell) or "SEED =" in cell.source
+        if first and "adapt" not in tags(cell):
+            yield f"cell {number} is run on a table of one's own: tag it adapt."
+
+
+@rule
+def verdicts_have_a_short_sentence(chapter):
+    """The front page has room for one sentence a claim."""
+    for number, name, call in chapter.calls():
+        if name.endswith("record_verdict") and "short" not in keywords(call):
+            yield f"cell {number} records a verdict: give it short= for the front page."
+
+
+@rule
 def ends_with_versions(chapter):
     """A reader with other numbers looks here first."""
     number, cell = chapter.code[-1] if chapter.code else (0, None)
