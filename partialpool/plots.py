@@ -2,6 +2,8 @@
 
 from importlib.resources import as_file, files
 
+import numpy as np
+
 # One look for each pooling in every figure of the book: marker, colour and line
 # differ, so that nothing is told by colour alone.
 LOOKS = {
@@ -115,8 +117,9 @@ def plot_shrinkage(
     Parameters
     ----------
     groups : pandas.DataFrame
-        One row per group: ``n`` (its size) and any of the columns ``none``,
-        ``partial``, ``truth`` and ``complete`` (units of the outcome).
+        One row per group: ``n`` (its size), or ``se`` (the standard error of its
+        own estimate), and any of the columns ``none``, ``partial``, ``truth`` and
+        ``complete`` (units of the outcome).
     mean, between_sd, within_sd : float, optional
         Mean of the group means, their standard deviation, and that of members
         within a group. Give all three or none.
@@ -146,17 +149,18 @@ def plot_shrinkage(
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['B\n3', 'A\n30']
     """
-    drawn = _poolings_in(groups)
+    size = _size_of(groups)
+    drawn = _poolings_in(groups, size)
     given = [number is not None for number in (mean, between_sd, within_sd)]
     if any(given) and not all(given):
         raise ValueError("give mean, between_sd and within_sd together, or none.")
     ax = ax or _wide_axes()
-    groups = groups.sort_values("n", kind="stable")
+    groups = groups.sort_values(size, kind="stable", ascending=size == "n")
     slots = range(len(groups))
     if all(given):
         _draw_expected(ax, groups["n"], mean, between_sd, within_sd)
     if "complete" in groups:
-        ax.axhline(groups["complete"].iloc[0], **LOOKS["complete"])
+        _draw_complete(ax, slots, groups["complete"])
     if {"none", "partial"} <= set(groups):
         ax.vlines(slots, groups["none"], groups["partial"], color="#999999", lw=1)
     for name in intervals:
@@ -164,14 +168,28 @@ def plot_shrinkage(
         ax.vlines(slots, *ends, color=LOOKS[name]["color"], lw=1.2)
     for name in drawn:
         ax.plot(slots, groups[name], markersize=_marker_size(groups), **LOOKS[name])
-    _label_slots(ax, groups)
+    _label_slots(ax, groups, size)
     return ax
 
 
-def _poolings_in(groups):
+def _size_of(groups):
+    return "se" if "se" in groups and "n" not in groups else "n"
+
+
+def _draw_complete(ax, slots, values):
+    """Draw one line, or a dash in each slot where predictors tell groups apart."""
+    look = LOOKS["complete"]
+    if np.allclose(values, values.iloc[0]):
+        ax.axhline(values.iloc[0], **look)
+    else:
+        dash = {"marker": "_", "markersize": 9, "linestyle": "none"}
+        ax.plot(slots, values, **look | dash)
+
+
+def _poolings_in(groups, size="n"):
     """Name the poolings to draw as points; refuse a table that has nothing to draw."""
     drawn = [name for name in ("none", "partial", "truth") if name in groups]
-    if "n" not in groups or not (drawn or "complete" in groups):
+    if size not in groups or not (drawn or "complete" in groups):
         raise ValueError(
             "groups needs the column 'n' and at least one of 'complete', 'none', "
             f"'partial' and 'truth'; it has {', '.join(map(repr, groups.columns))}."
@@ -202,18 +220,20 @@ def _draw_expected(ax, n, mean, between_sd, within_sd):
     ax.fill_between(slots, *ends, color=LOOKS["partial"]["color"], **style)
 
 
-def _label_slots(ax, groups):
+def _label_slots(ax, groups, size):
     """Write sizes below the slots: all with names if few, else about eight."""
     few = len(groups) <= 16
     number = len(groups) if few else 8
     last = len(groups) - 1
     places = sorted({round(k * last / max(number - 1, 1)) for k in range(number)})
-    sizes = [f"{groups['n'].iloc[place]:,.0f}" for place in places]
+    form = ",.0f" if size == "n" else ".2g"
+    sizes = [format(groups[size].iloc[place], form) for place in places]
     names = [str(groups.index[place]) for place in places]
     both = [f"{name}\n{size}" for name, size in zip(names, sizes, strict=True)]
     ax.set_xticks(places, both if few else sizes)
     ax.set_xlim(-0.8, last + 0.8)
-    ax.set_xlabel("groups in order of size; below each: members")
+    below = "members" if size == "n" else "standard error"
+    ax.set_xlabel(f"groups in order of size; below each: {below}")
 
 
 def plot_extremes(groups, *, share=0.05, ax=None):

@@ -306,3 +306,17 @@ def test_in_a_notebook_figures_are_svg_without_a_date(monkeypatch):
     pool.use_style()
     assert asked["kind"] == "svg"
     assert asked["metadata"] == {"Date": None}
+
+
+def test_groups_with_standard_errors_stand_in_order_of_them():
+    groups = pd.DataFrame({"se": [0.1, 0.5], "none": [10.2, 9.9]}, index=["A", "B"])
+    ax = pool.plot_shrinkage(groups)
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["B\n0.5", "A\n0.1"]
+    assert ax.get_xlabel().endswith("standard error")
+
+
+def test_a_mean_of_its_own_for_each_group_is_a_dash_in_its_slot():
+    groups = pd.DataFrame({"n": [3, 9], "complete": [10.0, 11.0], "none": [9.0, 11.5]})
+    assert pool.plot_shrinkage(groups).lines[0].get_marker() == "_"
+    one = pool.plot_shrinkage(groups.assign(complete=10.0))
+    assert one.lines[0].get_linestyle() == "--"

@@ -128,3 +128,16 @@ def test_says_what_is_wrong(arguments, said):
 def test_one_group_cannot_be_pooled():
     with pytest.raises(ValueError, match="fewer than two groups"):
         pool.one_way([[1.0, np.nan], [1.0, 2.0]], se=1.0)
+
+
+def test_squares_may_be_those_of_all_groups_together():
+    rng = np.random.default_rng(3)
+    mean, n = rng.normal(10, 0.2, (4, 6)), rng.integers(2, 30, (4, 6))
+    ss = rng.chisquare(n - 1) * 0.09
+    each = pool.one_way(mean, n=n, ss=ss)
+    together = pool.one_way(mean, n=n, ss=ss.sum(1, keepdims=True))
+    np.testing.assert_allclose(together.within_sd.mean, each.within_sd.mean, rtol=1e-12)
+    alone = pool.one_way(mean[0], n=n[0], ss=ss[0].sum())
+    np.testing.assert_allclose(
+        alone.within_sd.mean, each.within_sd.mean[:1], rtol=1e-12
+    )

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from partialpool.columns import as_list
-from partialpool.plots import LOOKS, show_legend
+from partialpool.plots import plot_shrinkage, show_legend
 from partialpool.poolings.advice import advise
 from partialpool.poolings.groups import Groups, read_groups
 from partialpool.poolings.intercepts import at_ratio
@@ -198,7 +198,11 @@ class Comparison:
         -------
         matplotlib.axes.Axes
         """
-        return draw_slots(self.table, ax, **self.names)
+        ax = plot_shrinkage(self.table, intervals=["partial"], ax=ax)
+        ax.set_ylabel(self.names["outcome"])
+        if np.abs(ax.get_ylim()).max() >= 1000:
+            ax.yaxis.set_major_formatter("{x:,.0f}")
+        return show_legend(ax)
 
     def to_csv(self, path, **options):
         """Write the table to a CSV file; options are those of pandas."""
@@ -290,52 +294,3 @@ def least_squares(groups, ratio, probs, x=None):
         sigma, t = np.sqrt(given.squares[0, 0] / df), stdtrit(df, probs)
     half = sigma * np.sqrt(variance)
     return centre, centre + t[0] * half, centre + t[1] * half
-
-
-# The picture ------------------------------------------------------------------
-
-
-def draw_slots(table, ax=None, *, outcome="outcome", group="group"):
-    """Draw the three poolings of each group in a slot of its own, the smallest first.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As in :class:`Comparison`; a column ``truth`` is drawn where there is one.
-    ax : matplotlib.axes.Axes, optional
-    outcome, group : str
-        For the labels of the axes.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
-    import matplotlib.pyplot as plt
-
-    ax = ax or plt.subplots(figsize=(7.4, 4.2))[1]
-    place = np.arange(len(table))
-    _draw_complete(ax, place, table["complete"])
-    ax.vlines(place, table["none"], table["partial"], color="#bbbbbb", lw=1)
-    ends = table["partial_low"], table["partial_high"]
-    ax.vlines(place, *ends, color=LOOKS["partial"]["color"], lw=1, alpha=0.5)
-    for name in ("none", "partial", "truth"):
-        if name in table:
-            ax.plot(place, table[name], markersize=5, **LOOKS[name])
-    size = "n" if "n" in table else "se"
-    shown = np.linspace(0, len(table) - 1, min(len(table), 8)).round().astype(int)
-    labels = [f"{table.index[i]}\n{size} = {table[size].iloc[i]:,.3g}" for i in shown]
-    ax.set_xticks(shown, labels)
-    ax.set(xlabel=f"{group}, the smallest first", ylabel=outcome)
-    if np.abs(ax.get_ylim()).max() >= 1000:
-        ax.yaxis.set_major_formatter("{x:,.0f}")
-    return show_legend(ax)
-
-
-def _draw_complete(ax, place, values):
-    """Draw one line, or a dash in each slot where predictors tell groups apart."""
-    look = LOOKS["complete"]
-    if np.allclose(values, values.iloc[0]):
-        ax.axhline(values.iloc[0], **look)
-    else:
-        dash = {"marker": "_", "markersize": 9, "linestyle": "none"}
-        ax.plot(place, values, **look | dash)

@@ -183,7 +183,7 @@ def _read(mean, se, n, ss):
         counts = _like(n, y, "n")
         seen &= counts > 0
         rows = np.where(seen, counts, 0).sum(1)
-        total = np.where(seen, _like(ss, y, "ss"), 0).sum(1)
+        total = _within(ss, y, seen)
         if (rows <= seen.sum(1)).any() or not (total > 0).all():
             raise ValueError(
                 "Every group holds one row, or rows that do not differ, so the spread "
@@ -200,6 +200,14 @@ def _read(mean, se, n, ss):
     within[:, 1, 1] = total
     sums = GroupSums(counts, np.ones((*y.shape, 1)), centred, within, rows)
     return sums, middle, np.where(outcome_sd > 0, outcome_sd, 1.0)
+
+
+def _within(ss, y, seen):
+    """Sum the squares within the groups of each data set: shape (D,)."""
+    ss = np.asarray(ss, float)
+    if ss.ndim == 0 or ss.shape == (len(y), 1):
+        return np.broadcast_to(ss.reshape(-1), len(y))
+    return np.where(seen, _like(ss, y, "ss"), 0).sum(1)
 
 
 def _like(values, y, name):
