@@ -101,21 +101,8 @@ def _check_roles(outcome, groups, predictors):
 def check_shape(table, columns=(), *, hint="", mend=PANDAS, called="table"):
     """Refuse what is no pandas table, has no rows, or lacks one of some columns.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-    columns : sequence of str
-        Columns that must be there, once each.
-    hint : str, optional
-        What else to do about a column that is not there.
-    mend : str, optional
-        What to give in place of what is no table.
-    called : str, optional
-        What kind of table it is, such as "table of new rows".
-
-    Raises
-    ------
-    TableError
+    `hint` says what else to do about a column that is not there, `mend` what to give in
+    place of no table, `called` what kind of table it is, such as "table of new rows".
     """
     if not isinstance(table, pd.DataFrame):
         refuse(faults.no_table(table, mend, needed="pandas DataFrame"))

@@ -22,13 +22,7 @@ class TableError(ValueError):
 
 
 def refuse(*sentences):
-    """Raise the faults that there are, each once; `None` stands for no fault.
-
-    Raises
-    ------
-    TableError
-        If any of `sentences` is there: one a line.
-    """
+    """Raise the faults, each once and one a line; those that are None are not there."""
     faults = list(dict.fromkeys(sentence for sentence in sentences if sentence))
     if faults:
         raise TableError("\n".join(faults))
@@ -45,14 +39,7 @@ def quote(name):
 def rows(count, of=None, labels=()):
     """Count rows in words: "3 rows", "all 3 rows", "3 of 20 rows (rows 4, 7, 9)".
 
-    Parameters
-    ----------
-    count : int
-        Rows with the fault.
-    of : int, optional
-        Rows of the table.
-    labels : sequence, optional
-        Labels of the first rows with the fault; five at most are shown.
+    `labels` are those of the first rows with the fault; five at most are shown.
     """
     if of is None or count == of:
         text = (
@@ -128,16 +115,7 @@ def engine_stopped(engine, said):
 def absent(name, there, *, hint="", table="table"):
     """Say that a column is not there, with the likeliest name.
 
-    Parameters
-    ----------
-    name : str
-        The column asked for.
-    there : sequence of str
-        Columns of the table.
-    hint : str, optional
-        Another way out, such as "add it to by= when you collapse the table".
-    table : str, optional
-        What kind of table it is, such as "table of new rows".
+    `hint` is another way out, `table` the kind of table, such as "table of new rows".
     """
     alike = {str(column).strip().casefold(): column for column in there}
     close = get_close_matches(str(name).strip().casefold(), alike, n=1)
@@ -199,19 +177,7 @@ def index_repeats(labels):
 
 
 def missing(name, count, of, labels=(), mend=None):
-    """Say that values are missing.
-
-    Parameters
-    ----------
-    name : str
-        The column.
-    count, of : int
-        Rows without a value, of how many.
-    labels : sequence, optional
-        Labels of the first of these rows.
-    mend : str, optional
-        What to do instead of `table.dropna`, with ``{it}`` for the rows.
-    """
+    """Say that values are missing; in a `mend`, ``{it}`` stands for the rows."""
     mend = mend or f"drop {{it}} with table.dropna(subset=[{quote(name)}])"
     return (
         f"Column {quote(name)} is missing in {rows(count, of, labels)}: "
@@ -230,24 +196,9 @@ def infinite(name, count, of, labels=()):
 def no_numbers(
     name, kind, count, of=None, labels=(), *, examples=(), mend=None, where=NUMBERS
 ):
-    """Say that text, or another kind of value, stands where numbers are needed.
+    """Say that text, or `kind` "values", stands where numbers are needed.
 
-    Parameters
-    ----------
-    name : str
-        The column.
-    kind : str
-        "text" or "values".
-    count, of : int
-        Rows with such a value, of how many, where that is known.
-    labels : sequence, optional
-        Labels of the first of these rows.
-    examples : sequence of str
-        Some of the values; three at most are shown.
-    mend : str, optional
-        What to do instead of correcting or dropping the rows.
-    where : str, optional
-        What is needed instead, such as "the fit had numbers".
+    Three `examples` at most are shown; `where` says what else is needed instead.
     """
     mend = mend or f"correct or drop {it(count)}, then use {_cast(name, 'float')}"
     return (
@@ -258,17 +209,7 @@ def no_numbers(
 
 
 def unknown_markers(name, found, markers):
-    """Say that text stands among numbers, and how to drop it if it marks gaps.
-
-    Parameters
-    ----------
-    name : str
-        The column.
-    found : dict
-        Rows by text, the most frequent first; six at most are shown.
-    markers : sequence of str
-        The markers that were given.
-    """
+    """Say that text, `found` so often, stands among numbers, and how to drop it."""
     count = sum(found.values())
     shown = [f"{text!r} in {number:,}" for text, number in found.items()]
     listed = ", ".join(map(repr, [*markers, *list(found)[:6]]))
@@ -318,19 +259,7 @@ def no_label(name, kind, count, of, labels=()):
 
 
 def mixed(name, kinds, count, of, labels=()):
-    """Say that a column mixes kinds of values.
-
-    Parameters
-    ----------
-    name : str
-        The column.
-    kinds : sequence of str
-        Two of the kinds, such as "text" and "whole numbers", the commoner first.
-    count, of : int
-        Rows of the rarer kind, of how many.
-    labels : sequence, optional
-        Labels of the first of these rows.
-    """
+    """Say that a column mixes two kinds of values, the commoner named first."""
     numbers = set(kinds) <= {"whole numbers", "decimals"}
     return (
         f"Column {quote(name)} mixes {kinds[0]} with {kinds[1]}, the latter in "

@@ -21,14 +21,9 @@ class RowsDropped(UserWarning):
 
 
 def drop_suppressed(table, suppressed):
-    """Drop the rows whose outcome is a marker.
+    """Drop the rows whose outcome is a marker: make numbers of it, and count them.
 
-    Returns
-    -------
-    table : Table
-        With numbers as the outcome.
-    dropped : dict
-        ``rows``, ``missing`` by column and ``suppressed`` by marker.
+    The counts are ``rows``, ``missing`` by column and ``suppressed`` by marker.
     """
     y, frame = nw.col("y"), table.frame
     if is_text(table.kinds["y"]):

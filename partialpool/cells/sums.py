@@ -14,19 +14,8 @@ from partialpool.faults import refuse
 def add_up(table, binary, dropped):
     """Let the engine add up, in one pass; missing values are counted on the way.
 
-    Parameters
-    ----------
-    table : Table
-    binary : bool
-    dropped : int
-        Rows that were dropped before.
-
-    Returns
-    -------
-    sums : pandas.DataFrame
-        One row a cell, checked: every value was there and finite.
-    centres : dict
-        What was taken from each column before it was multiplied.
+    Returns the sums, one row a cell, every value there and finite, and the centres that
+    were taken from the columns before they were multiplied. `dropped` counts rows.
     """
     centres = _find_centres(table) if table.numbers else {}
     sums = _sum(table, binary, centres)

@@ -20,18 +20,10 @@ THREADED = 5_000_000
 
 @dataclass
 class GroupScale:
-    """Where one factor's standard deviations and correlations lie in the vector.
-
-    Attributes
-    ----------
-    sds : slice
-    correlations : slice
-        Empty where effects are independent.
-    groups, effects : int
-    """
+    """Where one factor's standard deviations and correlations lie in the vector."""
 
     sds: slice
-    correlations: slice
+    correlations: slice  # empty where effects are independent
     groups: int
     effects: int
 
@@ -39,15 +31,9 @@ class GroupScale:
 class Marginal:
     r"""Log density of the standard deviations of a Gaussian multilevel model.
 
-    Parameters
-    ----------
-    gram : partialpool.exact.gram.Gram
-    priors : partialpool.exact.priors.Priors
-    factors : list of (int, int)
-        Groups and effects of each grouping factor.
-    correlation : float or None
-        Concentration of an LKJ prior on the correlations of a factor's effects;
-        None for independent effects.
+    `factors` are groups and effects of each grouping factor; `correlation` is the
+    concentration of an LKJ prior on the correlations of a factor's effects, None for
+    independent effects.
 
     Notes
     -----
@@ -147,18 +133,7 @@ class Marginal:
         return scales
 
     def log_density(self, theta):
-        """Log posterior density of some vectors, up to a constant.
-
-        Parameters
-        ----------
-        theta : numpy.ndarray
-            Shape (m, size).
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (m,); minus infinity where the density cannot be computed.
-        """
+        """Log posterior density of vectors (m, size): -inf where it cannot be had."""
         self._prepare_tables(theta)
         step = max(LEAST, BATCH // self._numbers_of_one)
         batches = [theta[i : i + step] for i in range(0, len(theta), step)]
@@ -220,13 +195,7 @@ class Marginal:
         return (power * -2 * _log_cosh(z)).sum(1)
 
     def covariance_factor(self, theta, scale):
-        """Lower Cholesky factor of the covariance of a factor's effects.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (m, effects, effects).
-        """
+        """Lower Cholesky factors of the effects' covariance: (m, effects, effects)."""
         sds = np.exp(theta[:, scale.sds])
         factor = np.zeros((len(theta), scale.effects, scale.effects))
         if scale.correlations.start == scale.correlations.stop:
@@ -303,13 +272,7 @@ class Marginal:
         return sigma2[:, None, None] * (inverse.transpose(0, 2, 1) @ inverse)
 
     def draw(self, theta, rng):
-        """Draw coefficients and effects given the standard deviations.
-
-        Parameters
-        ----------
-        theta : numpy.ndarray
-            Shape (m, size).
-        rng : numpy.random.Generator
+        """Draw coefficients and effects given standard deviations `theta` (m, size).
 
         Returns
         -------

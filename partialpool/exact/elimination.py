@@ -27,12 +27,7 @@ WORTH = 2
 class LargestFactor:
     r"""What eliminating the largest factor takes from the numbers that remain.
 
-    Parameters
-    ----------
-    gram : partialpool.exact.gram.Gram
-    remainder : object
-        Where each product of two remaining columns lies: ``positions(i, j)``
-        and ``size``.
+    `remainder` knows the ``positions(i, j)`` of the products of two remaining columns.
 
     Notes
     -----
@@ -126,12 +121,7 @@ class LargestFactor:
     def eliminate(self, precision):
         """Sum what is taken, for some precisions (m, effects, effects).
 
-        Returns
-        -------
-        taken : numpy.ndarray
-            Shape (m, size).
-        log_det : numpy.ndarray
-            Logarithm of the eliminated determinant; shape (m,).
+        Returns that, (m, size), and the log of the eliminated determinant, (m,).
         """
         if self._tables is not None:
             both = self._tables.look_up(precision[:, 0, 0], self._sums_at)
@@ -193,16 +183,8 @@ def _row(matrix, i):
 class Support:
     """The columns that each group of the largest factor has a product with.
 
-    Parameters
-    ----------
-    gram : partialpool.exact.gram.Gram
-
-    Attributes
-    ----------
-    columns : numpy.ndarray
-        Of the first group, then of the second; sorted in each.
-    values : numpy.ndarray
-        Their products; shape (effects, len(columns)).
+    `columns` of the first group, then of the second, sorted in each; `values`, their
+    products, (effects, len(columns)).
     """
 
     def __init__(self, gram):
@@ -229,20 +211,11 @@ class Support:
         return [slice(a, b) for a, b in itertools.pairwise(cuts)]
 
     def products(self, groups, effects):
-        """Products of the columns of each group, in pairs.
+        """Products of the columns of each group of a slice, in pairs.
 
-        Parameters
-        ----------
-        groups : slice
-        effects : tuple of numpy.ndarray
-            First and second effect of each number in an inverse.
-
-        Returns
-        -------
-        owner, i, j : numpy.ndarray
-            Group and columns of each pair, ``i`` not before ``j``.
-        products : numpy.ndarray
-            Shape (numbers in an inverse, pairs).
+        `effects` are the first and second effect of each number in an inverse. Returns
+        the group and the columns i and j of each pair, i not before j, and the
+        products, (numbers in an inverse, pairs).
         """
         starts = self._starts[groups.start : groups.stop + 1]
         counts = np.diff(starts)
@@ -268,10 +241,7 @@ class Support:
 class Tables:
     """Sums over groups as polynomials in the logarithm of their precision.
 
-    Parameters
-    ----------
-    totals : numpy.ndarray
-        What each distinct group adds to the precision.
+    `totals` are what each distinct group adds to the precision.
     """
 
     def __init__(self, totals):

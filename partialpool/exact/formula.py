@@ -46,25 +46,13 @@ class FormulaError(ValueError):
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula, read and found to be one that has a closed form.
-
-    Attributes
-    ----------
-    text : str
-    outcome : str
-        Column of the outcome.
-    weight : str or None
-        Column of the weights of the rows.
-    environment : formulae.environment.Environment
-        Where functions and numbers named in the formula live.
-    description : formulae.terms.terms.Model
-        Formulae's description of the terms, to look at only.
-    """
+    """A formula, read and found to be one that has a closed form."""
 
     text: str
-    outcome: str
-    weight: str | None
-    environment: object = field(repr=False, compare=False)
+    outcome: str  # column of the outcome
+    weight: str | None  # column of the weights of the rows
+    environment: object = field(repr=False, compare=False)  # of formulae
+    # Formulae's description of the terms, to look at only.
     description: object = field(repr=False, compare=False)
 
     def describe(self):
@@ -75,18 +63,10 @@ class Formula:
             return model_description(self.text)
 
     def columns(self, held):
-        """Name the columns of the predictors and groups.
+        """Name the columns of the predictors and groups, of which the table has `held`.
 
-        Parameters
-        ----------
-        held : collection of str
-            Those that the table has.
-
-        Returns
-        -------
-        set of str
-            With those that the table lacks; without numbers and functions that a
-            call in the formula takes from elsewhere, as in ``C(year, Sum)``.
+        Columns that it lacks are among them; numbers and functions that a call in the
+        formula takes from elsewhere, as in ``C(year, Sum)``, are not.
         """
         description = self.description
         plain = {
@@ -120,23 +100,7 @@ class Formula:
 
 
 def parse(formula, environment=None):
-    """Read a formula, and refuse by name what has no closed form.
-
-    Parameters
-    ----------
-    formula : str
-        In Bambi's language.
-    environment : formulae.environment.Environment, optional
-
-    Returns
-    -------
-    Formula
-
-    Raises
-    ------
-    FormulaError
-        If the formula cannot be read or goes beyond a Gaussian linear model.
-    """
+    """Read a formula, and refuse by name what has no closed form: a `Formula`."""
     from formulae.environment import Environment
 
     if not isinstance(formula, str):
@@ -317,17 +281,7 @@ def _refuse_outcome_as_predictor(description, outcome, weight):
 
 
 def factor_columns(factor):
-    """Name the columns whose combinations are the groups of a factor.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    FormulaError
-        If the groups are not those of plain columns.
-    """
+    """Name the columns whose combinations are the groups of a factor."""
     columns = []
     for component in getattr(factor, "components", [factor]):
         call = getattr(component, "call", component)

@@ -18,53 +18,27 @@ LARGEST_SIDE = 3_000
 class Gram:
     """Sums of products of all columns, the largest grouping factor kept apart.
 
-    Columns of the dense part: intercept and common columns, then the effects
-    of every factor but the largest, then the outcome. All are centred where the
-    model has an intercept, as Bambi centres its predictors.
-
-    Attributes
-    ----------
-    dense : numpy.ndarray or scipy.sparse.csr_array
-        Shape (r + 1, r + 1); the outcome comes last. Sparse where r is large.
-    common : int
-        How many of the columns are common.
-    slices : list of slice or None
-        Columns of each factor, in the order of the design; None for the
-        largest. A factor's columns run through its groups, effects fastest.
-    largest : int or None
-        Which factor is kept apart.
-    cross : numpy.ndarray or scipy.sparse.csr_array
-        Products of the dense columns and the effects of the largest factor;
-        shape (r + 1, groups, effects), or where few groups of two factors
-        occur together (r + 1, groups * effects).
-    within : numpy.ndarray
-        Products of the largest factor's effects with each other, group by
-        group; shape (groups, effects, effects).
-    total_weight : float
-        Number of rows, or the sum of their weights.
+    Columns of the dense part: intercept and common columns, then the effects of every
+    factor but the largest, then the outcome. All are centred where the model has an
+    intercept, as Bambi centres its predictors.
     """
 
-    dense: np.ndarray
-    common: int
+    dense: np.ndarray  # (r + 1, r + 1), the outcome last; sparse where r is large
+    common: int  # how many of the columns are common
+    # Columns of each factor, None for the largest. They run through its groups, effects
+    # fastest.
     slices: list
-    largest: int | None
+    largest: int | None  # which factor is kept apart
+    # Products of the dense columns and the largest factor's effects: (r + 1, groups,
+    # effects), or sparse, where few groups of two factors occur together, (r + 1,
+    # groups * effects).
     cross: np.ndarray
-    within: np.ndarray
-    total_weight: float
+    within: np.ndarray  # of its effects with each other: (groups, effects, effects)
+    total_weight: float  # number of rows, or the sum of their weights
 
 
 def gram(design):
-    """Sum the products of all columns of a design, in one pass for each pair.
-
-    Parameters
-    ----------
-    design : partialpool.exact.design.Design
-
-    Returns
-    -------
-    Gram
-
-    """
+    """Sum the products of all columns of a design, in one pass for each pair."""
     largest = _choose_largest(design.factors)
     kept = [i for i in range(len(design.factors)) if i != largest]
     parts = [_Part(t.blocks, 1, None) for t in design.common]

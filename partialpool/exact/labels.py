@@ -21,24 +21,11 @@ LARGEST_INTEGER = np.iinfo(np.int64).max
 
 
 def settle(column):
-    """Bring a column without missing values to one of four kinds.
+    """Bring a column without missing values to int64, float64, bool or text.
 
-    Parameters
-    ----------
-    column : pandas.Series
-        Of any type that pandas has.
-
-    Returns
-    -------
-    pandas.Series
-        Of int64, float64, bool or text, or a category of one of these; dates,
-        periods and intervals become text, value by value.
-
-    Raises
-    ------
-    TypeError
-        If the column mixes kinds, or holds what is no label: the argument is what
-        it holds, in words.
+    A category keeps its levels, of one of these kinds; dates, periods and intervals
+    become text, value by value. Raises `TypeError` if the column mixes kinds, or holds
+    what is no label: the argument is what it holds, in words.
     """
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
@@ -122,10 +109,7 @@ def is_category(column):
 def labels_as(column, kind):
     """Labels of the rows of a settled column, as those of `kind` are written.
 
-    Raises
-    ------
-    TypeError
-        If the column is of another kind: the argument names it.
+    Raises `TypeError` if the column is of another kind: the argument names it.
     """
     codes, values = pd.factorize(column)
     values = np.asarray(values)

@@ -13,24 +13,9 @@ class ModeError(RuntimeError):
 def find_mode(log_density, start, *, steps=100, tolerance=1e-4):
     """Climb to the mode by damped Newton steps on finite differences.
 
-    Parameters
-    ----------
-    log_density : callable
-        Takes (m, size) and returns (m,).
-    start : numpy.ndarray
-        Shape (size,).
-
-    Returns
-    -------
-    mode : numpy.ndarray
-        Shape (size,).
-    precision : numpy.ndarray
-        Minus the second derivatives at the mode; shape (size, size).
-
-    Raises
-    ------
-    ModeError
-        If the climb does not end, or only where the density is lost to rounding.
+    `log_density` goes from (m, size) to (m,). Returns the mode, (size,), and minus the
+    second derivatives there, (size, size). Raises `ModeError` if the climb does not
+    end, or only where the density is lost to rounding.
     """
     x, damping = np.asarray(start, dtype=float), 1.0
     value = log_density(x[None])[0]

@@ -44,19 +44,7 @@ def pair_dim(factor):
 
 
 def check_names(design, correlated):
-    """Refuse a model in which two things would have one name.
-
-    Parameters
-    ----------
-    design : partialpool.exact.design.Design
-    correlated : bool
-        Whether there are correlations to be named.
-
-    Raises
-    ------
-    TableError
-        If a variable or dimension would hide another: which columns to rename.
-    """
+    """Refuse a model in which two variables or dimensions would have one name."""
     taken = {SIGMA: "the residual standard deviation"}
     taken |= {step: f"the dimension of the {step}s" for step in STEPS}
     dims, shared = {}, {}

@@ -9,16 +9,8 @@ from scipy import sparse
 def find_stages(gram, factors):
     """Find factors that can be eliminated after the largest, group by group.
 
-    Parameters
-    ----------
-    gram : partialpool.exact.gram.Gram
-    factors : list of (int, int)
-
-    Returns
-    -------
-    list of (numpy.ndarray, dict)
-        Columns (groups, effects) of each such factor, and of each later one by
-        its place in the list: the group that each group belongs to.
+    Returns the columns (groups, effects) of each such factor, and of each later one by
+    its place in the list: the group that each group belongs to.
 
     Notes
     -----

@@ -8,21 +8,7 @@ CHAINS = 4
 
 
 def make_tree(design, gram, density, sample, dense, eliminated):
-    """Give all draws their names.
-
-    Parameters
-    ----------
-    design : partialpool.exact.design.Design
-    gram : partialpool.exact.gram.Gram
-    density : partialpool.exact.density.Marginal
-    sample : partialpool.exact.importance.Sample
-    dense, eliminated : numpy.ndarray
-        As :meth:`~partialpool.exact.density.Marginal.draw` returns them.
-
-    Returns
-    -------
-    xarray.DataTree
-    """
+    """Give all draws their names: a DataTree."""
     import xarray as xr
 
     variables, coords = {}, {}

@@ -93,10 +93,7 @@ def predict(fit, rows, *, unseen="refuse", seed=None):
 def expect(fit, rows, unseen, rng, environment):
     """Expectation of each row: from the common terms alone, and with its groups.
 
-    Returns
-    -------
-    population, mean : numpy.ndarray
-        Shape (chains, draws, rows).
+    Each has the shape (chains, draws, rows).
     """
     recipe = read_recipe(fit)
     formula = parse(recipe.formula, environment)

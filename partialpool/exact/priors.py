@@ -62,43 +62,22 @@ SD_DENSITIES = {
 class Priors:
     """What the posterior needs of the priors, all standard deviations one by one.
 
-    Attributes
-    ----------
-    mean, precision : numpy.ndarray
-        Of the intercept and the common columns, in the order of the design;
-        shape (p,). Predictors are centred, as in Bambi, and the outcome is
-        measured from the design's shift.
-    sigma : callable
-        Log density of the residual standard deviation, up to a constant.
-    group_sds : list of list of callable
-        For each grouping factor, the log densities of its standard deviations.
+    Predictors are centred, as in Bambi, and the outcome is measured from the design's
+    shift.
     """
 
-    mean: np.ndarray
-    precision: np.ndarray
-    sigma: object
+    mean: np.ndarray  # of the intercept and the common columns: (p,)
+    precision: np.ndarray  # of the same
+    sigma: object  # callable: log density of the residual sd, up to a constant
+    # The same of each factor's standard deviations, in a list of its own.
     group_sds: list
 
 
 def choose_priors(design, wanted):
-    """Bambi's default priors for a design, with the user's in their place.
+    """Bambi's default priors for a design, with the user's in their place: `Priors`.
 
-    Parameters
-    ----------
-    design : partialpool.exact.design.Design
-        Names, and the means and standard deviations of its columns.
-    wanted : dict
-        Term name, ``"Intercept"``, ``"common"``, ``"group_specific"`` or
-        ``"sigma"`` to :class:`Prior` (or ``bambi.Prior``).
-
-    Returns
-    -------
-    Priors
-
-    Raises
-    ------
-    ValueError
-        If a name is not in the model, or a prior has no closed form here.
+    Raises `ValueError` if a name is not in the model, or a prior has no closed form
+    here.
 
     Notes
     -----

@@ -30,45 +30,27 @@ LARGEST_EXACT = 2**53
 
 @dataclass(frozen=True)
 class Column:
-    """What a fit remembers of one column.
+    """What a fit remembers of one column."""
 
-    Attributes
-    ----------
-    kind : str
-        A key of `labels.KINDS`.
-    levels : list or None
-        Of a category, in the order of the fit. None for a number, and for a column
-        that only groups rows: the posterior has its labels.
-    ordered : bool
-    moments : (float, float) or None
-        Mean and standard deviation, over all rows, of a number.
-    """
-
-    kind: str
+    kind: str  # a key of `labels.KINDS`
+    # Of a category, in the order of the fit. None for a number, and for a column that
+    # only groups rows: the posterior has its labels.
     levels: list | None = None
     ordered: bool = False
+    # Mean and standard deviation, over all rows, of a number.
     moments: tuple | None = None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that predictions need of the table behind a fit, as plain values.
-
-    Attributes
-    ----------
-    formula : str
-    columns : dict
-        :class:`Column` of each predictor and group, by name.
-    states : list of dict
-        What each transformation with a memory, such as ``scale(x)``, remembers.
-    values : list of float
-        What the terms come to at the levels and moments of the columns: other
-        values mean that a function or number named in the formula has changed.
-    """
+    """All that predictions need of the table behind a fit, as plain values."""
 
     formula: str
-    columns: dict
+    columns: dict  # `Column` of each predictor and group, by name
+    # What each transformation with a memory, such as ``scale(x)``, remembers.
     states: list = field(default_factory=list)
+    # What the terms come to at the levels and moments of the columns: other values mean
+    # that a function or number named in the formula has changed.
     values: list = field(default_factory=list)
 
     def to_json(self):
@@ -83,19 +65,10 @@ class Recipe:
         return cls(**stored | {"columns": columns})
 
     def read(self, table):
-        """Bring new rows to the kinds of columns that the fit had.
+        """Bring new rows to the kinds of columns, and the levels, that the fit had.
 
-        Returns
-        -------
-        pandas.DataFrame
-            The columns of the recipe, settled; categories with the levels of the
-            fit.
-
-        Raises
-        ------
-        TableError
-            If a column is absent, incomplete, of another kind, or holds a level
-            that the fit has not seen.
+        Raises `TableError` if a column is absent, incomplete, of another kind, or holds
+        a level that the fit has not seen.
         """
         check_shape(table, mend=ADVICE, called=NEW)
         check_names(list(table.columns), self.columns, called=NEW)
@@ -167,19 +140,7 @@ def _as_numbers(column):
 
 
 def make_recipe(formula, rows):
-    """Note what is needed to find the same columns in another table.
-
-    Parameters
-    ----------
-    formula : partialpool.exact.formula.Formula
-    rows : partialpool.exact.rows.Rows
-
-    Returns
-    -------
-    Recipe
-    terms : formulae.matrices.DesignMatrices
-        As :func:`evaluate` returns them.
-    """
+    """Note what finds the same columns in another table: a `Recipe`, and its terms."""
     description = formula.describe()
     grouping = formula.grouping_columns()
     encoded = _encoded(description)
@@ -222,21 +183,11 @@ def _encoded(description):
 
 
 def evaluate(description, recipe, environment):
-    """Let formulae settle the encoding of each term on a small table.
+    """Let formulae settle the encoding of each term on a small table: DesignMatrices.
 
     The table holds each level and two values of each number. With what its
-    transformations remember, that is all that the terms depend on.
-
-    Parameters
-    ----------
-    description : formulae.terms.terms.Model
-        Made anew, its transformations restored.
-    recipe : Recipe
-    environment : formulae.environment.Environment
-
-    Returns
-    -------
-    formulae.matrices.DesignMatrices
+    transformations remember, that is all that the terms depend on. The description is
+    used up: it was made anew, and its transformations restored.
     """
     from formulae.matrices import DesignMatrices
 

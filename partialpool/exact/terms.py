@@ -11,19 +11,7 @@ ALONE = 12
 
 
 def columns_of(term, table):
-    """Columns of a term for a table, as :func:`blocks_of` finds them for rows.
-
-    Parameters
-    ----------
-    term : formulae term
-    table : pandas.DataFrame
-        Settled columns, read by a recipe.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (rows, columns).
-    """
+    """Columns of a term for settled rows, as `blocks_of` has them: (rows, columns)."""
     if term.kind == "intercept":
         return np.ones((len(table), 1))
     columns = np.ones((len(table), 1))

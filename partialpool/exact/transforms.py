@@ -20,16 +20,7 @@ def _remembering(description):
 def learn(description, rows, environment):
     """Show each transformation all rows, and keep what it remembers.
 
-    Parameters
-    ----------
-    description : formulae.terms.terms.Model
-    rows : partialpool.exact.rows.Rows
-    environment : formulae.environment.Environment
-
-    Returns
-    -------
-    list of dict
-        Plain values, in the order of the calls.
+    Returns plain values, a dictionary for each call, in their order.
     """
     states = []
     for call in _remembering(description):
