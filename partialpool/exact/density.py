@@ -27,6 +27,11 @@ class GroupScale:
     groups: int
     effects: int
 
+    @property
+    def is_correlated(self):
+        """Whether there are correlations."""
+        return self.correlations.stop > self.correlations.start
+
 
 class Marginal:
     r"""Log density of the standard deviations of a Gaussian multilevel model.
@@ -115,22 +120,16 @@ class Marginal:
         gram = self.gram
         sd = np.sqrt(gram.dense[-1, -1] / gram.total_weight)
         theta[0] = np.log(0.8 * sd)
-        for scale, scales in zip(self.scales, self._effect_scales(), strict=True):
-            theta[scale.sds] = np.log(0.3 * sd / scales)
-        return theta
-
-    def _effect_scales(self):
-        # The root mean square of the column that an effect multiplies.
-        gram = self.gram
-        scales = []
         for scale, columns in zip(self.scales, gram.slices, strict=True):
             if columns is None:
                 squares = np.einsum("gee->e", gram.within)
             else:
                 diagonal = gram.dense.diagonal()[columns]
                 squares = diagonal.reshape(-1, scale.effects).sum(0)
-            scales.append(np.sqrt(np.maximum(squares, 1e-300) / gram.total_weight))
-        return scales
+            # The root mean square of the column that an effect multiplies.
+            size = np.sqrt(np.maximum(squares, 1e-300) / gram.total_weight)
+            theta[scale.sds] = np.log(0.3 * sd / size)
+        return theta
 
     def log_density(self, theta):
         """Log posterior density of vectors (m, size): -inf where it cannot be had."""
@@ -188,7 +187,7 @@ class Marginal:
     def _log_correlation_prior(self, z, scale):
         # LKJ by canonical partial correlations (Lewandowski, Kurowicka and Joe 2009),
         # with the Jacobian of tanh.
-        if z.shape[1] == 0:
+        if not scale.is_correlated:
             return 0.0
         depth = _depth(scale.effects)
         power = self.correlation + (scale.effects - 2 - depth) / 2
@@ -198,7 +197,7 @@ class Marginal:
         """Lower Cholesky factors of the effects' covariance: (m, effects, effects)."""
         sds = np.exp(theta[:, scale.sds])
         factor = np.zeros((len(theta), scale.effects, scale.effects))
-        if scale.correlations.start == scale.correlations.stop:
+        if not scale.is_correlated:
             factor[:, np.arange(scale.effects), np.arange(scale.effects)] = sds
             return factor
         z = theta[:, scale.correlations]
@@ -263,7 +262,7 @@ class Marginal:
     def _scaled_precision(self, theta, scale):
         sigma2 = np.exp(2 * theta[:, 0])
         factor = self.covariance_factor(theta, scale)
-        if scale.correlations.start == scale.correlations.stop:
+        if not scale.is_correlated:
             precision = np.zeros_like(factor)
             i = np.arange(scale.effects)
             precision[:, i, i] = sigma2[:, None] / factor[:, i, i] ** 2

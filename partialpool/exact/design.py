@@ -1,17 +1,14 @@
 """The columns that a formula asks for, found from rows or from cells."""
 
 import itertools
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial, reduce
 
 import numpy as np
 
 from partialpool import faults
-from partialpool.exact.formula import (
-    FormulaError,
-    factor_columns,
-    parse,
-)
+from partialpool.exact.formula import FormulaError, factor_columns, parse
 from partialpool.exact.labels import kind_of, labels_as
 from partialpool.exact.recipe import Recipe, make_recipe
 from partialpool.exact.rows import Multiplier, Rows
@@ -159,10 +156,7 @@ def _factor(name, terms, rows):
         combinations, variables, [kind_of(rows.table[v]) for v in variables]
     )
     if len(set(levels)) < len(levels):
-        once, twice = set(), None
-        for level in levels:
-            twice = level if level in once else twice
-            once.add(level)
+        twice = next(level for level, n in Counter(levels).items() if n > 1)
         raise faults.TableError(
             f"Two groups of {name} would both be called {twice}: take the colons out "
             f"of the labels of {' and '.join(variables)}."
@@ -249,11 +243,8 @@ def _centre(blocks, centre, rows):
 
 
 def _refuse_far_from_zero(term, multiplier, rows):
-    within = rows.products(
-        Multiplier(np.zeros(1), multiplier.slopes),
-        Multiplier(np.zeros(1), multiplier.slopes),
-        weighted=False,
-    )
+    moving = Multiplier(np.zeros(1), multiplier.slopes)
+    within = rows.products(moving, moving, weighted=False)
     mean, sd = rows.moments_of(multiplier.value, float(np.sum(within)))
     if 0 < FARTHEST * sd < abs(mean):
         raise faults.TableError(

@@ -44,20 +44,17 @@ class LargestFactor:
         self.gram, self.remainder = gram, remainder
         self.groups, self.effects = gram.within.shape[:2]
         self._upper = np.triu_indices(self.effects)
-        cross = self._flat_cross()
+        cross = gram.flat_cross
+        if not sparse.issparse(cross):
+            few = np.count_nonzero(cross) < SPARSE * cross.size
+            cross = sparse.csr_array(cross) if few else cross
         # Transposed, so that a sparse one is multiplied row by row.
-        self._cross, self._right = cross[:-1].T, _row(cross, -1)
+        self._cross, self._right = cross[:-1].T, gram.flat_cross[[-1]]
+        if sparse.issparse(self._right):
+            self._right = self._right.toarray()
         self._share()
         self._pairs = self._pair_products() if self.effects else None
         self._tables = Tables(self._unique[:, 0, 0]) if self._worth_tables() else None
-
-    def _flat_cross(self):
-        cross = self.gram.cross
-        if sparse.issparse(cross):
-            return cross
-        flat = cross.reshape(len(cross), -1)
-        few = np.count_nonzero(flat) < SPARSE * flat.size
-        return sparse.csr_array(flat) if few else flat
 
     def _share(self):
         flat = self.gram.within[:, *self._upper]
@@ -176,10 +173,6 @@ class LargestFactor:
         return np.einsum("mgef,mge->mgf", inverse, half)
 
 
-def _row(matrix, i):
-    return matrix[[i]].toarray().ravel() if sparse.issparse(matrix) else matrix[i]
-
-
 class Support:
     """The columns that each group of the largest factor has a product with.
 
@@ -188,12 +181,9 @@ class Support:
     """
 
     def __init__(self, gram):
-        cross, (groups, effects) = gram.cross, gram.within.shape[:2]
-        if not sparse.issparse(cross):
-            cross = sparse.csr_array(cross.reshape(len(cross), -1))
+        (groups, effects), side = gram.within.shape[:2], gram.dense.shape[0]
         # A column belongs to a group if it has a product with any of its effects.
-        found = cross.tocoo()
-        side = cross.shape[0]
+        found = sparse.csr_array(gram.flat_cross).tocoo()
         keys = (found.col // effects).astype(np.int64) * side + found.row
         support, place = np.unique(keys, return_inverse=True)
         self.columns = support % side

@@ -58,9 +58,10 @@ def sample(log_density, start, count, rng, *, distinct=None):
     distinct = min(count, distinct or count)
     mode, precision = find_mode(log_density, start)
     pilot = Pilot(log_density, SplitT.fitted(log_density, mode, precision))
-    return by_importance(pilot, count, distinct, rng) or by_metropolis(
-        pilot, count, distinct, rng
-    )
+    if (drawn := by_importance(pilot, count, distinct, rng)) is not None:
+        return drawn
+    draws, trusted = pilot.ensemble.settle(count, distinct, rng)
+    return Sample(draws, trusted, pilot.k, "metropolis")
 
 
 def by_importance(pilot, count, distinct, rng):
@@ -76,12 +77,6 @@ def by_importance(pilot, count, distinct, rng):
         if pilot.serves(LARGEST_K, least, distinct, rng):
             return pilot.sample(count, distinct, rng)
     return None
-
-
-def by_metropolis(pilot, count, distinct, rng):
-    """Draw by the ensemble that looked around for `pilot`: as in `by_importance`."""
-    draws, trusted = pilot.ensemble.settle(count, distinct, rng)
-    return Sample(draws, trusted, pilot.k, "metropolis")
 
 
 class Pilot:

@@ -64,7 +64,7 @@ def _fill(touches, gone, kept):
 
 def _touches_largest(gram, factors, columns):
     """Which groups of the largest factor have to do with which of each other."""
-    support = by_group(gram.cross, gram.within.shape[:2])
+    support = by_group(gram.flat_cross, gram.within.shape[:2])
     return {
         (gram.largest, i): by_group(support[place.ravel()].T, factors[i])
         for i, place in columns.items()
@@ -97,8 +97,6 @@ def _parents(touch):
 def by_group(cross, shape):
     """Which columns have a product with each group: (columns, groups)."""
     groups, effects = shape
-    if not sparse.issparse(cross):
-        cross = cross.reshape(len(cross), -1)
     member = np.repeat(np.arange(groups), effects)
     member = sparse.csr_array(
         (np.ones(len(member)), (np.arange(len(member)), member)),

@@ -22,7 +22,7 @@ def make_tree(design, gram, density, sample, dense, eliminated):
         _add_effects(variables, coords, factor, effects)
     _add_sds(variables, coords, design, density, sample.draws)
     chains = {
-        name: (("chain", "draw", *dims), _by_chain(values))
+        name: ((*names.STEPS, *dims), values.reshape(CHAINS, -1, *values.shape[1:]))
         for name, (dims, values) in variables.items()
     }
     steps = {"chain": np.arange(CHAINS), "draw": np.arange(len(dense) // CHAINS)}
@@ -37,10 +37,6 @@ def make_tree(design, gram, density, sample, dense, eliminated):
         "recipe": design.recipe.to_json(),
     }
     return tree
-
-
-def _by_chain(values):
-    return values.reshape(CHAINS, -1, *values.shape[1:])
 
 
 def _each_term(terms, values):
@@ -85,7 +81,7 @@ def _add_sds(variables, coords, design, density, theta):
         for term, sds in _each_term(factor.terms, np.exp(theta[:, scale.sds])):
             named = _named(term, sds, names.expression_dim(term.name), coords)
             variables[names.group_sd(term.name)] = named
-        if scale.correlations.start != scale.correlations.stop:
+        if scale.is_correlated:
             _add_correlations(variables, factor, density, scale, theta)
 
 

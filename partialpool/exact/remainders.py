@@ -252,6 +252,6 @@ def _pattern(gram):
     """Which products of remaining columns are not 0, once the largest is gone."""
     found = sparse.csr_array(gram.dense != 0, dtype=float)
     if gram.largest is not None:
-        support = by_group(gram.cross, gram.within.shape[:2])
+        support = by_group(gram.flat_cross, gram.within.shape[:2])
         found = found + support @ support.T
     return found

@@ -96,17 +96,13 @@ class _Known:
 
 def _whole(call, argument, rows, environment):
     """Values of an argument, which may not vary within cells."""
-    _refuse_varying(call, argument, rows)
-    return argument.eval(rows.table, _Known(known_names(environment)))
-
-
-def _refuse_varying(call, argument, rows):
     for name in sorted(rows.varying & names_in(argument)):
         raise FormulaError(
             f"{call} needs {argument} in each row, and cells hold sums of {name}: "
             f"make {argument} a column of its own, and name it in by= when you "
             "collapse the table."
         )
+    return argument.eval(rows.table, _Known(known_names(environment)))
 
 
 def _moments(call, argument, rows, environment):
