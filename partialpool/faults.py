@@ -41,12 +41,9 @@ def rows(count, of=None, labels=()):
 
     `labels` are those of the first rows with the fault; five at most are shown.
     """
-    if of is None or count == of:
-        text = (
-            f"{'all ' * (of is not None and of > 1)}{count:,} row{'s' * (count != 1)}"
-        )
-    else:
-        text = f"{count:,} of {of:,} rows"
+    text = f"{count:,} row{'s' * (count != 1)}"
+    if of is not None and of > 1:
+        text = f"all {text}" if count == of else f"{count:,} of {of:,} rows"
     return f"{text} ({row_labels(labels, count)})" if len(labels) else text
 
 
@@ -229,7 +226,7 @@ def stored_as(name, stored, mend=None):
 def true_and_false(name, mend=None, where=NUMBERS):
     """Say that true and false stand where numbers are needed."""
     mend = mend or f"use {_cast(name, 'int')}, which makes them 1 and 0"
-    return f"Column {quote(name)} holds true and false where {where}: {mend}."
+    return wrong_kind(name, "true and false", mend, where=where)
 
 
 def wrong_kind(name, kind, mend, *, of=None, where=NUMBERS):

@@ -67,11 +67,8 @@ def _check_text(found, outcome, markers):
             "make numbers of it first, for example with str.replace and pd.to_numeric "
             "of pandas"
         )
-        refuse(
-            faults.no_numbers(
-                outcome, "text", rows, None, examples=signed[:1], mend=mend
-            )
-        )
+        examples = signed[:1]
+        refuse(faults.no_numbers(outcome, "text", rows, examples=examples, mend=mend))
     refuse(faults.unknown_markers(outcome, found[texts].to_dict(), markers))
 
 

@@ -113,7 +113,11 @@ def _check_sums(sums, table, binary, dropped):
         large = added_up.columns[~finite][0].split()[-1]
         refuse(faults.too_large(table.names[large]))
     if binary and sums["wrong"].any():
-        refuse(_binary_fault(table, int(sums["wrong"].sum())))
+        y = nw.col("y")
+        wrong = collect(table.frame.filter((y != 0) & (y != 1)).head(1000))["y"]
+        examples = [f"{value:g}" for value in sorted(wrong.unique())[:3]]
+        rows = int(sums["wrong"].sum())
+        refuse(faults.not_binary(table.outcome, examples, rows))
 
 
 def _refuse_gaps(table):
@@ -124,10 +128,3 @@ def _refuse_gaps(table):
     refuse(*(faults.missing(*found, rows, mend=faults.DROP) for found in missing))
     infinite = pick(counts, "infinite", table.names).items()
     refuse(*(faults.infinite(*found, rows) for found in infinite))
-
-
-def _binary_fault(table, rows):
-    y = nw.col("y")
-    values = collect(table.frame.filter((y != 0) & (y != 1)).head(1000))["y"].unique()
-    examples = [f"{value:g}" for value in sorted(values)[:3]]
-    return faults.not_binary(table.outcome, examples, rows)

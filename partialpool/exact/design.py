@@ -107,10 +107,9 @@ def read_design(formula, table, environment, *, missing="refuse"):
     return make_design(rows, *make_recipe(parsed, rows))
 
 
-def make_design(rows, recipe, built):
-    """Find the columns of terms that :func:`make_recipe` has built: a `Design`."""
-    terms = list(built.common.terms.values()) if built.common else []
-    y = rows.y
+def make_design(rows, recipe, evaluated):
+    """Find the columns of terms that :func:`make_recipe` has evaluated: a `Design`."""
+    (terms, groups), y = evaluated, rows.y
     for term in terms:
         if term.kind == "offset":
             y = y - _offset(term, rows)
@@ -125,7 +124,10 @@ def make_design(rows, recipe, built):
     # The grand mean carries no information on the groups, only digits to lose; an
     # intercept takes it up.
     shift = float(np.average(y.value, weights=rows.n)) if with_intercept else 0.0
-    factors = _factors(built.group, rows)
+    by_factor = {}
+    for term in groups:
+        by_factor.setdefault(term.factor.name, []).append(term)
+    factors = [_factor(name, terms, rows) for name, terms in by_factor.items()]
     return Design(rows, recipe, y - shift, mean, sd, shift, common, factors)
 
 
@@ -140,13 +142,6 @@ def _refuse_outcome(rows, mean, sd, with_intercept):
             "and the formula has no intercept to take that up: add one, or take a "
             f"number near {mean:.6g} from {rows.outcome} first."
         )
-
-
-def _factors(group, rows):
-    by_factor = {}
-    for term in group.terms.values() if group else ():
-        by_factor.setdefault(term.factor.name, []).append(term)
-    return [_factor(name, terms, rows) for name, terms in by_factor.items()]
 
 
 def _factor(name, terms, rows):

@@ -53,8 +53,10 @@ class LargestFactor:
         if sparse.issparse(self._right):
             self._right = self._right.toarray()
         self._share()
-        self._pairs = self._pair_products() if self.effects else None
-        self._tables = Tables(self._unique[:, 0, 0]) if self._worth_tables() else None
+        self._pairs, self._tables = self._pair_products(), None
+        interpolated = WORTH * NODES * remainder.size < self.work
+        if self.effects == 1 and len(self._unique) >= FEW and interpolated:
+            self._tables = Tables(self._unique[:, 0, 0])
 
     def _share(self):
         flat = self.gram.within[:, *self._upper]
@@ -67,20 +69,14 @@ class LargestFactor:
         self._unique[:, *self._upper] = unique
         self._unique[:, *self._upper[::-1]] = unique
 
-    def _worth_tables(self):
-        one = self.effects == 1 and len(self._unique) >= FEW
-        return one and self._work_without > WORTH * NODES * self.remainder.size
-
-    @property
-    def _work_without(self):
-        if self._pairs is None:
-            return self.groups * self.effects * self.gram.dense.shape[0] ** 2
-        return self._pairs.size * (SPARSE_COST if sparse.issparse(self._pairs) else 1)
-
     @property
     def work(self):
         """Multiplications of one elimination."""
-        return NODES * self.remainder.size if self.uses_tables else self._work_without
+        if self.uses_tables:
+            return NODES * self.remainder.size
+        if self._pairs is None:
+            return self.groups * self.effects * self.gram.dense.shape[0] ** 2
+        return self._pairs.size * (SPARSE_COST if sparse.issparse(self._pairs) else 1)
 
     def _pair_products(self):
         # One row for each number of the inverses, one column for each product.
@@ -196,7 +192,7 @@ class Support:
         """Cut the groups into slices with about `size` pairs of columns each."""
         counts = np.diff(self._starts)
         pairs = np.cumsum(counts * (counts + 1) // 2)
-        cuts = np.searchsorted(pairs, np.arange(size, pairs[-1:].sum(), size))
+        cuts = np.searchsorted(pairs, np.arange(size, pairs[-1], size))
         cuts = np.unique(np.r_[0, cuts, len(counts)])
         return [slice(a, b) for a, b in itertools.pairwise(cuts)]
 

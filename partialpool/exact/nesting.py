@@ -28,13 +28,14 @@ def find_stages(gram, factors):
     touches = _touches_largest(gram, factors, columns)
     if not any(_nested(touch) for touch in touches.values()):
         return []
-    touches |= _touches_others(gram, factors, columns, touches)
+    touches |= _touches_others(gram, factors, columns)
+    _fill(touches, gram.largest, kept)
     order = []
     while free := _free(kept, order, touches, gram.largest):
         # The finer of two comes first: the other can follow.
         best = max(free, key=lambda i: factors[i])
-        _fill(touches, best, [i for i in kept if i not in (best, *order)])
         order.append(best)
+        _fill(touches, best, [i for i in kept if i not in order])
     return [
         (
             columns[i],
@@ -71,15 +72,13 @@ def _touches_largest(gram, factors, columns):
     }
 
 
-def _touches_others(gram, factors, columns, touches):
-    """Which groups of two other factors have to do with each other, largest gone."""
-    others = {}
+def _touches_others(gram, factors, columns):
+    """Which groups of two other factors have to do with each other."""
+    touches = {}
     for i, j in itertools.permutations(columns, 2):
         direct = gram.dense[columns[i].ravel()][:, columns[j].ravel()]
-        direct = by_group(by_group(direct, factors[j]).T, factors[i]).T
-        fill = touches[gram.largest, i].T @ touches[gram.largest, j]
-        others[i, j] = found(direct + fill)
-    return others
+        touches[i, j] = by_group(by_group(direct, factors[j]).T, factors[i]).T
+    return touches
 
 
 def _nested(touch):

@@ -100,13 +100,12 @@ def expect(fit, rows, unseen, rng, environment):
     posterior = fit["posterior"].to_dataset()
     table = recipe.read(rows)
     _refuse_too_many(posterior, len(table))
-    terms = evaluate_again(recipe, formula)
-    population = _population(posterior, terms, table)
+    common, groups = evaluate_again(recipe, formula)
+    population = _population(posterior, common, table)
     mean = population.copy()
     # A predictor may have the name that correlations would have.
-    common = [names.variable(name) for name in _common_terms(terms)]
+    common = [names.variable(term.name) for term in common]
     others = posterior.drop_vars(common, errors="ignore")
-    groups = terms.group.terms.values() if terms.group else []
     for name in dict.fromkeys(term.factor.name for term in groups):
         mine = [term for term in groups if term.factor.name == name]
         mean += _group_effects(others, recipe, mine, table, unseen, rng)
@@ -155,18 +154,14 @@ def _refuse_too_many(posterior, rows):
         )
 
 
-def _common_terms(terms):
-    return terms.common.terms if terms.common else {}
-
-
 def _population(posterior, terms, table):
     shape = posterior[names.SIGMA].shape
     total = np.zeros((*shape, len(table)))
-    for name, term in _common_terms(terms).items():
+    for term in terms:
         if term.kind == "offset":
             total += offset_of(term, table)
             continue
-        draws = posterior[names.variable(name)].to_numpy().reshape(*shape, -1)
+        draws = posterior[names.variable(term.name)].to_numpy().reshape(*shape, -1)
         total += draws @ columns_of(term, table).T
     return total
 

@@ -40,6 +40,11 @@ class Column:
     # Mean and standard deviation, over all rows, of a number.
     moments: tuple | None = None
 
+    @property
+    def is_number(self):
+        """Whether it enters as a number, and not level by level."""
+        return self.moments is not None and self.levels is None
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -80,10 +85,9 @@ class Recipe:
 
 
 def _as_known(column, known):
-    is_number = known.moments is not None and known.levels is None
-    settled = (_as_numbers if is_number else settle_or_refuse)(column)
+    settled = (_as_numbers if known.is_number else settle_or_refuse)(column)
     refuse(infinite_fault(settled))
-    if is_number:
+    if known.is_number:
         return settled
     mine = kind_of(settled)
     if mine != known.kind and {mine, known.kind} != {"whole", "number"}:
@@ -143,7 +147,9 @@ def make_recipe(formula, rows):
     """Note what finds the same columns in another table: a `Recipe`, and its terms."""
     description = formula.describe()
     grouping = formula.grouping_columns()
-    encoded = _encoded(description)
+    # Numbers that a term encodes level by level.
+    encoded = [c for c in predictors(description) if callee(c) in ("C", "S", "T")]
+    encoded = set().union(*(component.var_names for component in encoded))
     columns = {}
     for name in rows.table:
         column = rows.table[name]
@@ -164,7 +170,7 @@ def make_recipe(formula, rows):
         states = transforms.learn(description, rows, formula.environment)
     recipe = Recipe(formula.text, columns, states)
     terms = evaluate(description, recipe, formula.environment)
-    return replace(recipe, values=_values(terms)), terms
+    return replace(recipe, values=_values(*terms)), terms
 
 
 def _refuse_one_level(columns):
@@ -176,18 +182,13 @@ def _refuse_one_level(columns):
             )
 
 
-def _encoded(description):
-    """Columns of numbers that a term encodes level by level: set of str."""
-    encoded = [c for c in predictors(description) if callee(c) in ("C", "S", "T")]
-    return set().union(*(component.var_names for component in encoded))
-
-
 def evaluate(description, recipe, environment):
-    """Let formulae settle the encoding of each term on a small table: DesignMatrices.
+    """Let formulae settle the encoding of each term on a small table.
 
-    The table holds each level and two values of each number. With what its
-    transformations remember, that is all that the terms depend on. The description is
-    used up: it was made anew, and its transformations restored.
+    Returns the common and the group terms. The table holds each level and two values of
+    each number. With what its transformations remember, that is all that the terms
+    depend on. The description is used up: it was made anew, and its transformations
+    restored.
     """
     from formulae.matrices import DesignMatrices
 
@@ -198,37 +199,33 @@ def evaluate(description, recipe, environment):
         table = _small_table(recipe)
         built = DesignMatrices(description, table, with_functions(environment))
     _refuse_made_categories(description, recipe)
-    for term in _expressions(built):
+    common = list(built.common.terms.values()) if built.common else []
+    groups = list(built.group.terms.values()) if built.group else []
+    for term in [*common, *(term.expr for term in groups)]:
         if np.size(term.data) == 0:
             raise FormulaError(
                 f"{term.name} is the same in every row, and a predictor has to "
                 "differ: take it out of the formula."
             )
-    return built
+    return common, groups
 
 
 def evaluate_again(recipe, formula):
     """Evaluate for a recipe that is there, and see that nothing has changed."""
     description = formula.describe()
     transforms.restore(description, recipe.states)
-    built = evaluate(description, recipe, formula.environment)
-    if not np.allclose(_values(built), recipe.values, rtol=1e-9, equal_nan=True):
+    terms = evaluate(description, recipe, formula.environment)
+    if not np.allclose(_values(*terms), recipe.values, rtol=1e-9, equal_nan=True):
         raise FormulaError(
             f"A function or a number that the formula '{recipe.formula}' takes from "
             "your code gives other values than at the fit: set it back, or fit again."
         )
-    return built
+    return terms
 
 
-def _expressions(built):
-    groups = built.group.terms.values() if built.group else []
-    common = built.common.terms.values() if built.common else []
-    return [*common, *(term.expr for term in groups)]
-
-
-def _values(built):
-    parts = [term.data for term in _expressions(built)]
-    flat = [np.ravel(np.asarray(part, dtype=float)) for part in parts]
+def _values(common, groups):
+    terms = [*common, *(term.expr for term in groups)]
+    flat = [np.ravel(np.asarray(term.data, dtype=float)) for term in terms]
     return np.concatenate([np.zeros(0), *flat]).tolist()
 
 
@@ -238,28 +235,20 @@ def _small_table(recipe):
     signs = np.resize([-1.0, 1.0], size)
     small = {}
     for name, known in columns:
-        if known.levels is not None:
-            values = np.resize(np.array(known.levels, dtype=object), size).tolist()
-            small[name] = (
-                pd.Categorical(values, known.levels, ordered=True)
-                if known.moments is None
-                else values
-            )
-        elif known.moments is not None:
+        if known.is_number:
             mean, sd = known.moments
             small[name] = mean + sd * signs
-        else:
-            # Formulae wants to see groups; any two will do.
-            small[name] = np.resize(["a", "b"], size).tolist()
+            continue
+        # Formulae wants to see groups; any two will do.
+        levels = np.array(known.levels or ["a", "b"], dtype=object)
+        small[name] = np.resize(levels, size).tolist()
+        if known.levels and known.moments is None:
+            small[name] = pd.Categorical(small[name], known.levels, ordered=True)
     return pd.DataFrame(small, index=range(size))
 
 
 def _refuse_made_categories(description, recipe):
-    numbers = {
-        name
-        for name, known in recipe.columns.items()
-        if known.levels is None and known.moments is not None
-    }
+    numbers = {name for name, known in recipe.columns.items() if known.is_number}
     for component in predictors(description):
         if component.kind == "categoric" and component.var_names & numbers:
             raise FormulaError(
