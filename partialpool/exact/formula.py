@@ -16,7 +16,7 @@ from partialpool.exact.calls import (
     components,
     names_in_options,
 )
-from partialpool.exact.namespace import flat, known_names
+from partialpool.exact.namespace import flat, known
 
 # What stands between quotes, and words with nothing but blanks between them.
 QUOTED = r"""'[^']*'|"[^"]*"|`[^`]*`"""
@@ -74,18 +74,17 @@ class Formula:
             for component in components(description)
             if not hasattr(component, "call")
         }
-        elsewhere = known_names(self.environment)
+        elsewhere = known(self.environment).namespace
         named = set().union(*(term.var_names for term in all_terms(description)))
         options = {
             n for n in names_in_options(description) if elsewhere.get(n) is not None
         }
-        return plain | {
+        lacking = {
             name
-            for name in named
-            if name
-            and (name in held or np.ndim(elsewhere.get(name, ())) > 0)
-            and (name in held or name not in options)
+            for name in named - options
+            if name and np.ndim(elsewhere.get(name, ())) > 0
         }
+        return plain | lacking | {name for name in named if name and name in held}
 
     def grouping_columns(self):
         """Columns that group rows and do nothing else in the model: set of str."""
@@ -225,12 +224,12 @@ def _refuse_power(tree, formula):
 
 
 def _refuse_unknown_functions(description, environment):
-    known = known_names(environment)
+    there = known(environment).namespace
     for call in all_calls(description):
         first = str(call.callee).split(".")[0]
-        if first in known:
+        if first in there:
             continue
-        near = difflib.get_close_matches(first, flat(known.keys()), n=1)
+        near = difflib.get_close_matches(first, flat(there.keys()), n=1)
         hint = WRITTEN_OTHERWISE.get(first)
         if hint is None:
             hint = "define or import it before the fit"

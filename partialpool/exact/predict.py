@@ -182,32 +182,20 @@ def _group_effects(posterior, recipe, terms, table, unseen, rng):
     place[place < 0] = len(known) + np.searchsorted(new, labels[place < 0].astype(str))
     columns = np.concatenate([columns_of(term.expr, table) for term in terms], axis=1)
     used, place = np.unique(place, return_inverse=True)
-    seen = _side_by_side(posterior, [t.name for t in terms], names.variable, 3)
+    # A term of one effect has no dimension for it, others have it before the groups.
+    shape = (*posterior[names.SIGMA].shape, -1, len(known))
+    seen = [posterior[names.variable(t.name)].to_numpy().reshape(shape) for t in terms]
+    seen = np.concatenate(seen, axis=2).swapaxes(2, 3)[:, :, used[used < len(known)]]
     drawn = _draw_groups(posterior, terms, new, rng)
-    seen = seen[:, :, used[used < len(known)]]
     effects = np.concatenate([seen, drawn], axis=2)[:, :, place]
     return np.einsum("cdrk,rk->cdr", effects, columns)
 
 
-def _side_by_side(posterior, terms, name_of, flat):
-    """Draws of all terms of a factor, its effects on the last axis.
-
-    A variable with `flat` dimensions has one effect; others have a dimension more,
-    the effects before the groups.
-    """
-    parts = []
-    for term in terms:
-        values = posterior[name_of(term)].to_numpy()
-        if values.ndim == flat:
-            parts.append(values[..., None])
-        else:
-            parts.append(values.swapaxes(2, -1) if flat == 3 else values)
-    return np.concatenate(parts, axis=-1)
-
-
 def _draw_groups(posterior, terms, labels, rng):
-    sds = _side_by_side(posterior, [t.name for t in terms], names.group_sd, 2)
-    size = sds.shape[-1]
+    shape = (*posterior[names.SIGMA].shape, -1)
+    sds = [posterior[names.group_sd(t.name)].to_numpy().reshape(shape) for t in terms]
+    sds = np.concatenate(sds, axis=2)
+    size = sds.shape[2]
     # Each group has a stream of its own, so that it does not matter which others
     # are asked for along with it.
     stem = int(rng.spawn(1)[0].integers(2**63))
