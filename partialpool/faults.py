@@ -234,8 +234,9 @@ def times(name, kind, of=None, where=NUMBERS):
     return wrong_kind(name, kind, f"make numbers of them{example}", of=of, where=where)
 
 
-def no_labels(name, kind, mend="make text, whole numbers or dates of them"):
+def no_labels(name, kind):
     """Say that a whole column is of a kind that cannot name groups."""
+    mend = "make text, whole numbers or dates of them"
     return _column(name, f"holds {kind}, which cannot serve as labels", mend)
 
 

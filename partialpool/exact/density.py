@@ -169,9 +169,8 @@ class Marginal:
     def _log_prior(self, theta):
         with np.errstate(over="ignore", under="ignore"):
             total = self.priors.sigma(np.exp(theta[:, 0])) + theta[:, 0]
-            for scale, densities in zip(
-                self.scales, self.priors.group_sds, strict=True
-            ):
+            factors = zip(self.scales, self.priors.group_sds, strict=True)
+            for scale, densities in factors:
                 log_sds = theta[:, scale.sds]
                 total += log_sds.sum(1)
                 for k, density in enumerate(densities):

@@ -137,16 +137,16 @@ class Pilot:
         return points, np.where(np.isfinite(weights), weights, -np.inf)
 
 
+@dataclass(frozen=True)
 class SplitT:
     """A Student-t proposal with a width of its own on each side of each axis.
 
-    Columns of `axes` (size, size) are one posterior standard deviation long; `widths`
-    (2, size) stretch each below and above the `centre` (size,): the split-t importance
-    density of Geweke (1989), Econometrica 57, 1317-1339.
+    It is the split-t importance density of Geweke (1989), Econometrica 57, 1317-1339.
     """
 
-    def __init__(self, centre, axes, widths):
-        self.centre, self.axes, self.widths = centre, axes, widths
+    centre: np.ndarray  # (size,)
+    axes: np.ndarray  # columns one posterior standard deviation long: (size, size)
+    widths: np.ndarray  # stretch of each axis below and above the centre: (2, size)
 
     @classmethod
     def fitted(cls, log_density, mode, precision):
@@ -188,11 +188,11 @@ class SplitT:
         return -0.5 * (TAIL + size) * np.log1p(distance) - volume
 
 
+@dataclass(frozen=True)
 class Mixture:
     """Proposals side by side, each point weighed against all of them."""
 
-    def __init__(self, parts):
-        self.parts = parts
+    parts: list  # of `SplitT`
 
     def draw(self, count, rng):
         """Draw `count` points, an equal share from each part."""
@@ -220,16 +220,17 @@ class Mixture:
         return Mixture([*self.parts, part])
 
 
+@dataclass(frozen=True)
 class Kernels:
     """Student-t proposals of one size each, around many points of a sample.
 
-    Each takes its shape, a lower Cholesky factor (size, size), from the points near its
-    centre, so that together they follow a density that bends (West 1993, Journal of the
-    Royal Statistical Society B 55, 409-422).
+    Each takes its shape from the points near its centre, so that together they follow
+    a density that bends (West 1993, Journal of the Royal Statistical Society B 55,
+    409-422).
     """
 
-    def __init__(self, centres, lowers):
-        self.centres, self.lowers = centres, lowers
+    centres: np.ndarray  # (parts, size)
+    lowers: np.ndarray  # Cholesky factors of their scale matrices: (parts, size, size)
 
     @classmethod
     def around(cls, draws, rng):

@@ -4,13 +4,15 @@ import numpy as np
 
 # The longest step over which differences are taken for derivatives.
 LONGEST_STEP = 0.01
+# The climb is over where the density can rise by half of this, by its derivatives.
+TOLERANCE = 1e-4
 
 
 class ModeError(RuntimeError):
     """No mode was found: the density may be improper or not smooth."""
 
 
-def find_mode(log_density, start, *, steps=100, tolerance=1e-4):
+def find_mode(log_density, start, *, steps=100):
     """Climb to the mode by damped Newton steps on finite differences.
 
     `log_density` goes from (m, size) to (m,). Returns the mode, (size,), and minus the
@@ -44,7 +46,7 @@ def find_mode(log_density, start, *, steps=100, tolerance=1e-4):
         if gain > 0:
             x, value = x + moves[best], values[best]
             damping = trials[min(best, len(trials) - 1)] * (4 if best <= 1 else 1)
-        if decrement < tolerance or gain <= 0:
+        if decrement < TOLERANCE or gain <= 0:
             if gain <= 0 and decrement > 0.1:
                 damping /= 100
                 if damping < 1e-10:

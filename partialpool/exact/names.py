@@ -80,13 +80,9 @@ def check_names(design, correlated):
 
 def _take(taken, name, what):
     if name in taken:
+        both = f"{what[0].upper()}{what[1:]} and {taken[name]}"
         raise TableError(
-            f"{_capital(what)} and {taken[name]} would both be called {name} in the "
-            "posterior: rename the column with table.rename(columns={…}), and in the "
-            "formula."
+            f"{both} would both be called {name} in the posterior: rename the column "
+            "with table.rename(columns={…}), and in the formula."
         )
     taken[name] = what
-
-
-def _capital(text):
-    return text[0].upper() + text[1:]

@@ -93,8 +93,7 @@ def _as_known(column, known):
     if mine != known.kind and {mine, known.kind} != {"whole", "number"}:
         mend = "write the labels as the table of the fit did"
         where = f"the fit had {KINDS[known.kind]}"
-        fault = faults.wrong_kind(column.name, KINDS[mine], mend, where=where)
-        raise faults.TableError(fault)
+        refuse(faults.wrong_kind(column.name, KINDS[mine], mend, where=where))
     if mine == "number" and known.kind == "whole":
         _refuse_rounded(settled)
     if known.levels is None:
@@ -116,14 +115,10 @@ def _refuse_rounded(column):
     """Refuse decimals so large that each stands for several whole numbers."""
     large = column.to_numpy()[np.abs(column.to_numpy()) > LARGEST_EXACT]
     if len(large):
-        fault = faults.not_kept(
-            column.name,
-            f"{large[0]:.17g}",
-            faults.rows(len(large), len(column)),
-            "and decimals of that size stand for several whole numbers",
-            "keep them as int64, as the table of the fit had them",
-        )
-        raise faults.TableError(fault)
+        found = faults.rows(len(large), len(column))
+        because = "and decimals of that size stand for several whole numbers"
+        mend = "keep them as int64, as the table of the fit had them"
+        refuse(faults.not_kept(column.name, f"{large[0]:.17g}", found, because, mend))
 
 
 def _out_of_categories(column):

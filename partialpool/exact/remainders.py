@@ -38,7 +38,7 @@ class DenseRemainder:
 
     is_sparse = False
 
-    def __init__(self, columns, stages=()):
+    def __init__(self, columns, stages):
         gone = [c.ravel() for c, _ in stages]
         self.core = np.setdiff1d(np.arange(columns), np.concatenate([[-1], *gone]))
         self.side, self.columns = len(self.core), columns - 1
