@@ -83,22 +83,16 @@ class Marginal:
         self._at_common = self._remainder.positions(common, common)
         self._at_right = self._remainder.positions(outcome, common)
         self._at_outcome = self._remainder.positions(outcome, outcome)
+        # Where the precisions of each pair of a factor's effects go.
         self._at_effects = {
-            i: self._places(columns, scale.effects)
-            for i, (columns, scale) in enumerate(
-                zip(gram.slices, self.scales, strict=True)
-            )
-            if columns is not None
+            i: [
+                (a, b, self._remainder.positions(place[:, a], place[:, b]))
+                for a in range(place.shape[1])
+                for b in range(a + 1)
+            ]
+            for i, place in enumerate(gram.places)
+            if place is not None
         }
-
-    def _places(self, columns, effects):
-        """Where the precisions of a factor's effects go: those of each pair."""
-        place = np.arange(columns.start, columns.stop).reshape(-1, effects)
-        return [
-            (a, b, self._remainder.positions(place[:, a], place[:, b]))
-            for a in range(effects)
-            for b in range(a + 1)
-        ]
 
     @property
     def work(self):
@@ -120,12 +114,11 @@ class Marginal:
         gram = self.gram
         sd = np.sqrt(gram.dense[-1, -1] / gram.total_weight)
         theta[0] = np.log(0.8 * sd)
-        for scale, columns in zip(self.scales, gram.slices, strict=True):
-            if columns is None:
+        for scale, place in zip(self.scales, gram.places, strict=True):
+            if place is None:
                 squares = np.einsum("gee->e", gram.within)
             else:
-                diagonal = gram.dense.diagonal()[columns]
-                squares = diagonal.reshape(-1, scale.effects).sum(0)
+                squares = gram.dense.diagonal()[place].sum(0)
             # The root mean square of the column that an effect multiplies.
             size = np.sqrt(np.maximum(squares, 1e-300) / gram.total_weight)
             theta[scale.sds] = np.log(0.3 * sd / size)

@@ -25,9 +25,8 @@ class Gram:
 
     dense: np.ndarray  # (r + 1, r + 1), the outcome last; sparse where r is large
     common: int  # how many of the columns are common
-    # Columns of each factor, None for the largest. They run through its groups, effects
-    # fastest.
-    slices: list
+    # Columns of each factor, None for the largest: (groups, effects), in their order.
+    places: list
     largest: int | None  # which factor is kept apart
     # Products of the dense columns and the largest factor's effects: (r + 1, groups,
     # effects), or sparse, where few groups of two factors occur together, (r + 1,
@@ -51,7 +50,7 @@ def gram(design):
     parts += [part for i in kept for part in _parts_of(design.factors[i])]
     parts.append(_Part([Block(None, np.ones((1, 1)), design.y)], 1, None))
     dense = _assemble_dense(parts, design)
-    order, slices, common = _order(design, kept)
+    order, places, common = _order(design, kept)
     dense = (
         dense[order][:, order]
         if sparse.issparse(dense)
@@ -59,7 +58,7 @@ def gram(design):
     )
     cross, within = _largest_products(parts, order, design, largest)
     dense, cross = _centre(dense, cross, design)
-    return Gram(dense, common, slices, largest, cross, within, design.rows.total_weight)
+    return Gram(dense, common, places, largest, cross, within, design.rows.total_weight)
 
 
 @dataclass
@@ -186,14 +185,14 @@ def _block_diagonal(product):
 def _order(design, kept):
     """Bring a factor's columns from term by term into group by group."""
     common = sum(term.columns for term in design.common)
-    order, slices, start = list(range(common)), [None] * len(design.factors), common
+    order, places, start = list(range(common)), [None] * len(design.factors), common
     for i in kept:
-        factor = design.factors[i]
-        order.extend(start + _by_group(factor))
-        slices[i] = slice(start, start + len(factor.levels) * factor.columns)
-        start = slices[i].stop
+        columns = start + _by_group(design.factors[i])
+        order.extend(columns)
+        places[i] = np.sort(columns).reshape(-1, design.factors[i].columns)
+        start += columns.size
     order.append(start)
-    return np.array(order), slices, common
+    return np.array(order), places, common
 
 
 def _by_group(factor):

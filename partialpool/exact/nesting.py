@@ -21,10 +21,7 @@ def find_stages(gram, factors):
     if gram.largest is None:
         return []
     kept = [i for i in range(len(factors)) if i != gram.largest]
-    columns = {
-        i: np.arange(gram.slices[i].start, gram.slices[i].stop).reshape(factors[i])
-        for i in kept
-    }
+    columns = {i: gram.places[i] for i in kept}
     touches = _touches_largest(gram, factors, columns)
     if not any(_nested(touch) for touch in touches.values()):
         return []

@@ -14,11 +14,8 @@ def make_tree(design, gram, density, sample, dense, eliminated):
     variables, coords = {}, {}
     _add_common(variables, coords, design, dense)
     for i, factor in enumerate(design.factors):
-        if i == gram.largest:
-            effects = eliminated
-        else:
-            groups = len(factor.levels)
-            effects = dense[:, gram.slices[i]].reshape(len(dense), groups, -1)
+        place = gram.places[i]
+        effects = eliminated if place is None else np.take(dense, place, axis=1)
         _add_effects(variables, coords, factor, effects)
     _add_sds(variables, coords, design, density, sample.draws)
     chains = {
