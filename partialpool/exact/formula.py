@@ -76,15 +76,13 @@ class Formula:
         }
         elsewhere = known(self.environment).namespace
         named = set().union(*(term.var_names for term in all_terms(description)))
+        named -= {None, ""}
         options = {
             n for n in names_in_options(description) if elsewhere.get(n) is not None
         }
-        lacking = {
-            name
-            for name in named - options
-            if name and np.ndim(elsewhere.get(name, ())) > 0
-        }
-        return plain | lacking | {name for name in named if name and name in held}
+        lacking = named - options - held
+        lacking = {name for name in lacking if np.ndim(elsewhere.get(name, ())) > 0}
+        return plain | lacking | named & held
 
     def grouping_columns(self):
         """Columns that group rows and do nothing else in the model: set of str."""
@@ -136,11 +134,9 @@ def _read(formula):
     from formulae.parser import Parser
     from formulae.scanner import Scanner
 
-    try:
+    with _reading(formula):
         parser = Parser(Scanner(formula).scan())
         tree = parser.parse()
-    except Exception as error:
-        raise FormulaError(_unreadable(formula, error)) from None
     if not parser.at_end():
         # What it cannot read formulae would leave out, and fit a shorter model.
         raise FormulaError(
@@ -148,18 +144,21 @@ def _read(formula):
             "correct what stands there; group terms go in parentheses, as in (1|group)."
         )
     _refuse_numbers(tree, formula)
+    with _reading(formula):
+        return model_description(formula)
+
+
+@contextmanager
+def _reading(formula):
+    """Turn what formulae says of a formula that it cannot read into one sentence."""
     try:
         with _quiet():
-            return model_description(formula)
+            yield
     except Exception as error:
-        raise FormulaError(_unreadable(formula, error)) from None
-
-
-def _unreadable(formula, error):
-    return (
-        f"The formula '{formula}' cannot be read: {_in_one_line(error)}. It should "
-        "look like 'y ~ x + (1|group)'."
-    )
+        raise FormulaError(
+            f"The formula '{formula}' cannot be read: {_in_one_line(error)}. It should "
+            "look like 'y ~ x + (1|group)'."
+        ) from None
 
 
 def _refuse_other_notations(formula):
