@@ -267,8 +267,6 @@ class Tables:
                 sums_at(at) if table is None else self._basis(at, cell) @ table
             )
             order.append(rows)
-        if len(parts) == 1:
-            return parts[0]
         return np.concatenate(parts)[np.argsort(np.concatenate(order))]
 
     def _basis(self, precision, cell):

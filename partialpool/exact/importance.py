@@ -29,7 +29,7 @@ class Sample:
     # (draws, size): in random order, but copies of a proposal stand together.
     draws: np.ndarray
     effective: float  # number of independent draws behind them
-    pareto_k: float  # tail of the importance weights; NaN where they were not used
+    pareto_k: float  # shape of the tail of the importance weights
     method: str  # "importance" or "metropolis"
 
 
@@ -288,8 +288,6 @@ def pareto_k(log_weights):
     """
     weights = np.exp(np.sort(log_weights) - log_weights.max())
     tail = int(min(0.2 * len(weights), 3 * np.sqrt(len(weights))))
-    if tail < 5:
-        return np.nan
     x = weights[-tail:] - weights[-tail - 1]
     if not x[-1] > 0:
         return -np.inf

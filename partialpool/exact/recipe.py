@@ -17,7 +17,7 @@ from partialpool.columns import (
 from partialpool.exact import transforms
 from partialpool.exact.calls import callee, predictors
 from partialpool.exact.formula import FormulaError, plain_errors
-from partialpool.exact.labels import KINDS, is_category, kind_of, settle
+from partialpool.exact.labels import is_category, kind_of, refuse_other_kind, settle
 from partialpool.exact.namespace import with_functions
 from partialpool.exact.table import settle_or_refuse
 from partialpool.faults import refuse
@@ -89,12 +89,8 @@ def _as_known(column, known):
     refuse(infinite_fault(settled))
     if known.is_number:
         return settled
-    mine = kind_of(settled)
-    if mine != known.kind and {mine, known.kind} != {"whole", "number"}:
-        mend = "write the labels as the table of the fit did"
-        where = f"the fit had {KINDS[known.kind]}"
-        refuse(faults.wrong_kind(column.name, KINDS[mine], mend, where=where))
-    if mine == "number" and known.kind == "whole":
+    refuse_other_kind(settled, known.kind)
+    if kind_of(settled) == "number" and known.kind == "whole":
         _refuse_rounded(settled)
     if known.levels is None:
         return settled

@@ -47,8 +47,6 @@ def by_row(component, table):
         # C() and its like want to see every level in the column.
         whole = pd.concat([levels, part]) if len(levels) else part
         value = np.asarray(component.eval_new_data(whole), dtype=float)
-        if value.ndim == 0:
-            value = np.broadcast_to(value, len(whole))
         return value.reshape(len(whole), -1)[len(levels) :]
 
     return _row_by_row(component.name, work_out, table)
