@@ -62,9 +62,12 @@ drop it with table.dropna(subset=['pay']), or fill it in.
     _check_roles(outcome, groups, predictors)
     columns = list(dict.fromkeys([outcome, *groups, *predictors]))
     check_shape(table, columns, hint="rename the column with table.rename(columns={…})")
+    repeats = table.index[table.index.duplicated()].unique()
+    values = table[outcome]
     refuse(
-        index_fault(table),
-        *_outcome_faults(table[outcome]),
+        faults.index_repeats(repeats) if len(repeats) else None,
+        missing_fault(values),
+        number_fault(values) or infinite_fault(values) or _constant_fault(values),
         *(fault for name in predictors for fault in predictor_faults(table[name])),
         *(
             fault
@@ -101,21 +104,8 @@ def _check_roles(outcome, groups, predictors):
 def check_shape(table, columns=(), *, hint="", mend=PANDAS, called="table"):
     """Refuse what is no pandas table, has no rows, or lacks one of some columns.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-    columns : sequence of str
-        Columns that must be there, once each.
-    hint : str, optional
-        What else to do about a column that is not there.
-    mend : str, optional
-        What to give in place of what is no table.
-    called : str, optional
-        What kind of table it is, such as "table of new rows".
-
-    Raises
-    ------
-    TableError
+    `hint` says what else to do about a column that is not there, `mend` what to give in
+    place of no table, `called` what kind of table it is, such as "table of new rows".
     """
     if not isinstance(table, pd.DataFrame):
         refuse(faults.no_table(table, mend, needed="pandas DataFrame"))
@@ -135,13 +125,6 @@ def check_names(there, wanted, hint="", called="table"):
         *(faults.absent(name, there, hint=hint, table=called) for name in absent),
         *(faults.repeated(name, there.count(name)) for name in repeated),
     )
-
-
-def index_fault(table):
-    """Say which labels of the index repeat, or return None."""
-    if table.index.has_duplicates:
-        return faults.index_repeats(table.index[table.index.duplicated()].unique())
-    return None
 
 
 # Values -----------------------------------------------------------------------
@@ -249,11 +232,6 @@ def _holds_number_objects(values):
 # Roles ------------------------------------------------------------------------
 
 
-def _outcome_faults(values):
-    fault = number_fault(values) or infinite_fault(values)
-    return [missing_fault(values), fault or _constant_fault(values)]
-
-
 def _constant_fault(values):
     there = values.dropna().to_numpy()
     if len(there) < 2 or (there != there[0]).any():
@@ -263,18 +241,12 @@ def _constant_fault(values):
 
 def predictor_faults(values):
     """Say what is wrong with a predictor, of numbers or of labels: a list."""
-    numbers = types.is_numeric_dtype(values) and not types.is_complex_dtype(values)
-    if numbers:
+    if types.is_numeric_dtype(values) and not types.is_complex_dtype(values):
         return [missing_fault(values), infinite_fault(values)]
-    as_numbers = (
-        _time_kind(values)
-        or types.is_complex_dtype(values)
-        or _holds_number_objects(values)
-    )
-    return [
-        missing_fault(values),
-        (number_fault if as_numbers else label_fault)(values),
-    ]
+    complex_or_time = types.is_complex_dtype(values) or _time_kind(values)
+    as_numbers = complex_or_time or _holds_number_objects(values)
+    fault = number_fault if as_numbers else label_fault
+    return [missing_fault(values), fault(values)]
 
 
 def _group_faults(labels, smallest_group, most_groups):

@@ -22,13 +22,7 @@ class TableError(ValueError):
 
 
 def refuse(*sentences):
-    """Raise the faults that there are, each once; `None` stands for no fault.
-
-    Raises
-    ------
-    TableError
-        If any of `sentences` is there: one a line.
-    """
+    """Raise the faults, each once and one a line; those that are None are not there."""
     faults = list(dict.fromkeys(sentence for sentence in sentences if sentence))
     if faults:
         raise TableError("\n".join(faults))
@@ -45,21 +39,11 @@ def quote(name):
 def rows(count, of=None, labels=()):
     """Count rows in words: "3 rows", "all 3 rows", "3 of 20 rows (rows 4, 7, 9)".
 
-    Parameters
-    ----------
-    count : int
-        Rows with the fault.
-    of : int, optional
-        Rows of the table.
-    labels : sequence, optional
-        Labels of the first rows with the fault; five at most are shown.
+    `labels` are those of the first rows with the fault; five at most are shown.
     """
-    if of is None or count == of:
-        text = (
-            f"{'all ' * (of is not None and of > 1)}{count:,} row{'s' * (count != 1)}"
-        )
-    else:
-        text = f"{count:,} of {of:,} rows"
+    text = f"{count:,} row{'s' * (count != 1)}"
+    if of is not None and of > 1:
+        text = f"all {text}" if count == of else f"{count:,} of {of:,} rows"
     return f"{text} ({row_labels(labels, count)})" if len(labels) else text
 
 
@@ -83,6 +67,10 @@ def _first(shown, count):
     shown = list(shown)
     more = f" and {count - len(shown):,} more" if count > len(shown) else ""
     return ", ".join(shown) + more
+
+
+def _column(name, fault, mend):
+    return f"Column {quote(name)} {fault}: {mend}."
 
 
 def _cast(name, kind):
@@ -128,33 +116,19 @@ def engine_stopped(engine, said):
 def absent(name, there, *, hint="", table="table"):
     """Say that a column is not there, with the likeliest name.
 
-    Parameters
-    ----------
-    name : str
-        The column asked for.
-    there : sequence of str
-        Columns of the table.
-    hint : str, optional
-        Another way out, such as "add it to by= when you collapse the table".
-    table : str, optional
-        What kind of table it is, such as "table of new rows".
+    `hint` is another way out, `table` the kind of table, such as "table of new rows".
     """
     alike = {str(column).strip().casefold(): column for column in there}
     close = get_close_matches(str(name).strip().casefold(), alike, n=1)
     guess = f" (did you mean {quote(alike[close[0]])}?)" if close else ""
     listed = _first(map(quote, there[:12]), len(there)) or "no columns"
-    return (
-        f"Column {quote(name)} is not in the {table}, which has {listed}: correct the "
-        f"name{guess}{f' or {hint}' if hint else ''}."
-    )
+    mend = f"correct the name{guess}{f' or {hint}' if hint else ''}"
+    return _column(name, f"is not in the {table}, which has {listed}", mend)
 
 
 def repeated(name, count):
     """Say that several columns have one name."""
-    return (
-        f"Column {quote(name)} is in the table {count} times: rename or drop all but "
-        "one."
-    )
+    return _column(name, f"is in the table {count} times", "rename or drop all but one")
 
 
 def no_name(name, mend="give the name of one column, as text"):
@@ -176,15 +150,13 @@ def names_in_levels(levels, example):
 
 def two_roles(name, other="a group or a predictor"):
     """Say that the outcome is also among what should explain it."""
-    return (
-        f"Column {quote(name)} is the outcome and also {other}: a column cannot "
-        "explain itself; name another column for one of the roles."
-    )
+    mend = "a column cannot explain itself; name another column for one of the roles"
+    return _column(name, f"is the outcome and also {other}", mend)
 
 
 def named_twice(name, count, where):
     """Say that one column is named several times in one role, or in two."""
-    return f"Column {quote(name)} is named {count} times in {where}: name it once."
+    return _column(name, f"is named {count} times in {where}", "name it once")
 
 
 def index_repeats(labels):
@@ -199,102 +171,60 @@ def index_repeats(labels):
 
 
 def missing(name, count, of, labels=(), mend=None):
-    """Say that values are missing.
-
-    Parameters
-    ----------
-    name : str
-        The column.
-    count, of : int
-        Rows without a value, of how many.
-    labels : sequence, optional
-        Labels of the first of these rows.
-    mend : str, optional
-        What to do instead of `table.dropna`, with ``{it}`` for the rows.
-    """
+    """Say that values are missing; in a `mend`, ``{it}`` stands for the rows."""
     mend = mend or f"drop {{it}} with table.dropna(subset=[{quote(name)}])"
-    return (
-        f"Column {quote(name)} is missing in {rows(count, of, labels)}: "
-        f"{mend.replace('{it}', it(count))}, or fill {it(count)} in."
-    )
+    mend = f"{mend.replace('{it}', it(count))}, or fill {it(count)} in"
+    return _column(name, f"is missing in {rows(count, of, labels)}", mend)
 
 
 def infinite(name, count, of, labels=()):
     """Say that numbers are infinite; the counts are those of :func:`missing`."""
-    return (
-        f"Column {quote(name)} is infinite in {rows(count, of, labels)}: it often "
-        f"comes from the log of 0 or a division by 0; correct or drop {it(count)}."
-    )
+    mend = "it often comes from the log of 0 or a division by 0; correct or drop "
+    return _column(name, f"is infinite in {rows(count, of, labels)}", mend + it(count))
 
 
 def no_numbers(
     name, kind, count, of=None, labels=(), *, examples=(), mend=None, where=NUMBERS
 ):
-    """Say that text, or another kind of value, stands where numbers are needed.
+    """Say that text, or `kind` "values", stands where numbers are needed.
 
-    Parameters
-    ----------
-    name : str
-        The column.
-    kind : str
-        "text" or "values".
-    count, of : int
-        Rows with such a value, of how many, where that is known.
-    labels : sequence, optional
-        Labels of the first of these rows.
-    examples : sequence of str
-        Some of the values; three at most are shown.
-    mend : str, optional
-        What to do instead of correcting or dropping the rows.
-    where : str, optional
-        What is needed instead, such as "the fit had numbers".
+    Three `examples` at most are shown; `where` says what else is needed instead.
     """
     mend = mend or f"correct or drop {it(count)}, then use {_cast(name, 'float')}"
-    return (
-        f"Column {quote(name)} holds {kind} such as "
-        f"{', '.join(map(quote, examples[:3]))} in {rows(count, of, labels)} where "
-        f"{where}: {mend}."
-    )
+    shown = ", ".join(map(quote, examples[:3]))
+    found = f"{kind} such as {shown} in {rows(count, of, labels)}"
+    return wrong_kind(name, found, mend, where=where)
 
 
 def unknown_markers(name, found, markers):
-    """Say that text stands among numbers, and how to drop it if it marks gaps.
-
-    Parameters
-    ----------
-    name : str
-        The column.
-    found : dict
-        Rows by text, the most frequent first; six at most are shown.
-    markers : sequence of str
-        The markers that were given.
-    """
+    """Say that text, `found` so often, stands among numbers, and how to drop it."""
     count = sum(found.values())
     shown = [f"{text!r} in {number:,}" for text, number in found.items()]
     listed = ", ".join(map(repr, [*markers, *list(found)[:6]]))
-    return (
-        f"Column {quote(name)} holds text in {rows(count)} where numbers are needed "
-        f"({_first(shown[:6], len(found))}): correct {it(count)}, or, if they mark "
-        f"values held back, drop and count {it(count)} with suppressed=[{listed}]."
+    where = f"{NUMBERS} ({_first(shown[:6], len(found))})"
+    mend = (
+        f"correct {it(count)}, or, if they mark values held back, drop and count "
+        f"{it(count)} with suppressed=[{listed}]"
     )
+    return wrong_kind(name, f"text in {rows(count)}", mend, where=where)
 
 
 def stored_as(name, stored, mend=None):
     """Say that numbers are stored as text, objects or a category."""
     mend = mend or f"use {_cast(name, 'float')}"
-    return f"Column {quote(name)} holds numbers stored as {stored}: {mend}."
+    return _column(name, f"holds numbers stored as {stored}", mend)
 
 
 def true_and_false(name, mend=None, where=NUMBERS):
     """Say that true and false stand where numbers are needed."""
     mend = mend or f"use {_cast(name, 'int')}, which makes them 1 and 0"
-    return f"Column {quote(name)} holds true and false where {where}: {mend}."
+    return wrong_kind(name, "true and false", mend, where=where)
 
 
 def wrong_kind(name, kind, mend, *, of=None, where=NUMBERS):
     """Say that a whole column, of so many rows, is of a kind that does not serve."""
     share = f" in {rows(of, of)}" if of else ""
-    return f"Column {quote(name)} holds {kind}{share} where {where}: {mend}."
+    return _column(name, f"holds {kind}{share} where {where}", mend)
 
 
 def times(name, kind, of=None, where=NUMBERS):
@@ -304,79 +234,56 @@ def times(name, kind, of=None, where=NUMBERS):
     return wrong_kind(name, kind, f"make numbers of them{example}", of=of, where=where)
 
 
-def no_labels(name, kind, mend="make text, whole numbers or dates of them"):
+def no_labels(name, kind):
     """Say that a whole column is of a kind that cannot name groups."""
-    return f"Column {quote(name)} holds {kind}, which cannot serve as labels: {mend}."
+    mend = "make text, whole numbers or dates of them"
+    return _column(name, f"holds {kind}, which cannot serve as labels", mend)
 
 
 def no_label(name, kind, count, of, labels=()):
     """Say that some rows hold a list, say, where a label is needed."""
-    return (
-        f"Column {quote(name)} holds a {kind} in {rows(count, of, labels)} where a "
-        "label is needed: write one label in each row."
-    )
+    found = f"a {kind} in {rows(count, of, labels)}"
+    mend = "write one label in each row"
+    return wrong_kind(name, found, mend, where="a label is needed")
 
 
 def mixed(name, kinds, count, of, labels=()):
-    """Say that a column mixes kinds of values.
-
-    Parameters
-    ----------
-    name : str
-        The column.
-    kinds : sequence of str
-        Two of the kinds, such as "text" and "whole numbers", the commoner first.
-    count, of : int
-        Rows of the rarer kind, of how many.
-    labels : sequence, optional
-        Labels of the first of these rows.
-    """
+    """Say that a column mixes two kinds of values, the commoner named first."""
     numbers = set(kinds) <= {"whole numbers", "decimals"}
-    return (
-        f"Column {quote(name)} mixes {kinds[0]} with {kinds[1]}, the latter in "
-        f"{rows(count, of, labels)}: make them one kind with "
-        f"{_cast(name, 'float' if numbers else 'str')}."
-    )
+    mend = f"make them one kind with {_cast(name, 'float' if numbers else 'str')}"
+    found = f"{kinds[1]}, the latter in {rows(count, of, labels)}"
+    return _column(name, f"mixes {kinds[0]} with {found}", mend)
 
 
 def not_kept(name, example, found, because, mend):
     """Say that labels, in so many rows as `found` says, would not be kept whole."""
-    return (
-        f"Column {quote(name)} holds labels such as {example} in {found}, {because}: "
-        f"{mend}."
-    )
+    return _column(name, f"holds labels such as {example} in {found}, {because}", mend)
 
 
 def too_large(name):
     """Say that the square of a number overflows."""
-    return (
-        f"Column {quote(name)} holds numbers too large for their squares to be held: "
-        "divide them by a power of ten."
-    )
+    fault = "holds numbers too large for their squares to be held"
+    return _column(name, fault, "divide them by a power of ten")
 
 
 def not_binary(name, examples, count):
     """Say that other numbers stand where 0 and 1 are needed."""
-    return (
-        f"Column {quote(name)} holds numbers such as {', '.join(examples)} in "
-        f"{rows(count)} where 0 and 1 are needed: recode it, or leave binary=True out."
-    )
+    found = f"numbers such as {', '.join(examples)} in {rows(count)}"
+    mend = "recode it, or leave binary=True out"
+    return wrong_kind(name, found, mend, where="0 and 1 are needed")
 
 
 def binary_with_number(name):
     """Say that a binary outcome and a number make no exact cells."""
-    return (
-        f"Column {quote(name)} is a number, and cells of a binary outcome hold none: "
-        "put a few bands of it in by, for example from pandas.cut, or fit the rows."
-    )
+    fault = "is a number, and cells of a binary outcome hold none"
+    mend = "put a few bands of it in by, for example from pandas.cut, or fit the rows"
+    return _column(name, fault, mend)
 
 
 def constant(name, value, of):
     """Say that an outcome never differs."""
-    return (
-        f"Column {quote(name)} is {value} in all {of:,} rows, and a model explains "
-        "differences: choose another column."
-    )
+    fault = f"is {value} in all {of:,} rows, and a model explains differences"
+    return _column(name, fault, "choose another column")
 
 
 # Groups -----------------------------------------------------------------------
@@ -384,36 +291,36 @@ def constant(name, value, of):
 
 def one_group(name, label, of):
     """Say that there is nothing to pool."""
-    return (
-        f"Column {quote(name)} has one group only (label {quote(label)} in "
-        f"{rows(of, of)}), and pooling needs several: choose another column."
-    )
+    group = f"label {quote(label)} in {rows(of, of)}"
+    fault = f"has one group only ({group}), and pooling needs several"
+    return _column(name, fault, "choose another column")
 
 
 def many_groups(name, groups, of, most):
     """Say that there are so many groups that the column may be an identifier."""
-    return (
-        f"Column {quote(name)} has {groups:,} groups in {of:,} rows, more than "
-        f"{most:,}: it looks like an identifier or a number; choose a coarser column, "
-        f"or pass most_groups={groups} if it is right."
+    mend = (
+        "it looks like an identifier or a number; choose a coarser column, or pass "
+        f"most_groups={groups} if it is right"
     )
+    fault = f"has {groups:,} groups in {of:,} rows, more than {most:,}"
+    return _column(name, fault, mend)
 
 
 def small_groups(name, groups, smallest, count, labels):
     """Say that some groups have fewer rows than `smallest`: all rows of these."""
     number = "1 row" if smallest == 2 else f"fewer than {smallest} rows"
-    return (
-        f"Column {quote(name)} has {some(groups, 'group')} of {number} "
-        f"({row_labels(labels, count)}): merge or drop {it(len(groups))}, or pass "
-        "smallest_group=1, since partial pooling can use a group of one."
+    found = f"{some(groups, 'group')} of {number} ({row_labels(labels, count)})"
+    mend = (
+        f"merge or drop {it(len(groups))}, or pass smallest_group=1, since partial "
+        "pooling can use a group of one"
     )
+    return _column(name, f"has {found}", mend)
 
 
 def spellings(name, labels):
     """Say that some labels differ in nothing but blanks and capitals."""
     column = f"table[{quote(name)}]"
-    return (
-        f"Column {quote(name)} spells one group in several ways "
-        f"({some(labels, 'label')}): make them one, for example with "
-        f"{column} = {column}.str.strip().str.casefold()."
-    )
+    mend = f"make them one, for example with {column} = {column}"
+    mend += ".str.strip().str.casefold()"
+    fault = f"spells one group in several ways ({some(labels, 'label')})"
+    return _column(name, fault, mend)

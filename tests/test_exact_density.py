@@ -441,7 +441,7 @@ def in_full_order(marginal, dense, eliminated):
     """Put the two parts of a draw side by side, factor by factor."""
     sums = marginal.gram
     parts = [dense[:, : sums.common]]
-    for columns in sums.slices:
-        part = eliminated if columns is None else dense[:, columns]
+    for place in sums.places:
+        part = eliminated if place is None else dense[:, place]
         parts.append(part.reshape(len(dense), -1))
     return np.hstack(parts)

@@ -141,7 +141,7 @@ def test_products_of_the_pairs_that_occur_are_those_in_full(monkeypatch, formula
     monkeypatch.setattr(grams, "LARGEST_SIDE", side)
     pairs = gram(design_of(formula, rows))
     assert sparse.issparse(pairs.dense) == (side == 0)
-    assert sparse.issparse(pairs.cross) == (len(full.slices) > 1)
+    assert sparse.issparse(pairs.cross) == (len(full.places) > 1)
     np.testing.assert_allclose(in_full(pairs.dense), full.dense, atol=1e-9)
     cross = in_full(pairs.cross).reshape(full.cross.shape)
     np.testing.assert_allclose(cross, full.cross, atol=1e-9)

@@ -156,6 +156,12 @@ def test_labels_of_another_kind_are_refused_and_not_taken_for_new(seen, new, say
     assert said.startswith(f"Column {says}")
 
 
+def test_a_slope_that_groups_as_well_keeps_its_kind():
+    found = fit("y ~ k + (1|k)", grouped(K % 2 == 0))
+    said = refusal_of(pool.predict, found, pd.DataFrame({"k": [0, 1]}), unseen="draw")
+    assert said.startswith("Column 'k' holds numbers where the fit had true and false")
+
+
 @pytest.mark.parametrize(
     ("labels", "says"),
     [

@@ -21,14 +21,9 @@ class RowsDropped(UserWarning):
 
 
 def drop_suppressed(table, suppressed):
-    """Drop the rows whose outcome is a marker.
+    """Drop the rows whose outcome is a marker: make numbers of it, and count them.
 
-    Returns
-    -------
-    table : Table
-        With numbers as the outcome.
-    dropped : dict
-        ``rows``, ``missing`` by column and ``suppressed`` by marker.
+    The counts are ``rows``, ``missing`` by column and ``suppressed`` by marker.
     """
     y, frame = nw.col("y"), table.frame
     if is_text(table.kinds["y"]):
@@ -72,11 +67,8 @@ def _check_text(found, outcome, markers):
             "make numbers of it first, for example with str.replace and pd.to_numeric "
             "of pandas"
         )
-        refuse(
-            faults.no_numbers(
-                outcome, "text", rows, None, examples=signed[:1], mend=mend
-            )
-        )
+        examples = signed[:1]
+        refuse(faults.no_numbers(outcome, "text", rows, examples=examples, mend=mend))
     refuse(faults.unknown_markers(outcome, found[texts].to_dict(), markers))
 
 

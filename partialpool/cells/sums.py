@@ -14,19 +14,8 @@ from partialpool.faults import refuse
 def add_up(table, binary, dropped):
     """Let the engine add up, in one pass; missing values are counted on the way.
 
-    Parameters
-    ----------
-    table : Table
-    binary : bool
-    dropped : int
-        Rows that were dropped before.
-
-    Returns
-    -------
-    sums : pandas.DataFrame
-        One row a cell, checked: every value was there and finite.
-    centres : dict
-        What was taken from each column before it was multiplied.
+    Returns the sums, one row a cell, every value there and finite, and the centres that
+    were taken from the columns before they were multiplied. `dropped` counts rows.
     """
     centres = _find_centres(table) if table.numbers else {}
     sums = _sum(table, binary, centres)
@@ -124,7 +113,11 @@ def _check_sums(sums, table, binary, dropped):
         large = added_up.columns[~finite][0].split()[-1]
         refuse(faults.too_large(table.names[large]))
     if binary and sums["wrong"].any():
-        refuse(_binary_fault(table, int(sums["wrong"].sum())))
+        y = nw.col("y")
+        wrong = collect(table.frame.filter((y != 0) & (y != 1)).head(1000))["y"]
+        examples = [f"{value:g}" for value in sorted(wrong.unique())[:3]]
+        rows = int(sums["wrong"].sum())
+        refuse(faults.not_binary(table.outcome, examples, rows))
 
 
 def _refuse_gaps(table):
@@ -135,10 +128,3 @@ def _refuse_gaps(table):
     refuse(*(faults.missing(*found, rows, mend=faults.DROP) for found in missing))
     infinite = pick(counts, "infinite", table.names).items()
     refuse(*(faults.infinite(*found, rows) for found in infinite))
-
-
-def _binary_fault(table, rows):
-    y = nw.col("y")
-    values = collect(table.frame.filter((y != 0) & (y != 1)).head(1000))["y"].unique()
-    examples = [f"{value:g}" for value in sorted(values)[:3]]
-    return faults.not_binary(table.outcome, examples, rows)

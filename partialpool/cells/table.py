@@ -23,28 +23,15 @@ MOST = 2**63 - 1
 
 @dataclass(frozen=True)
 class Table:
-    """A lazy frame of narwhals whose columns are called by their roles.
+    """A lazy frame of narwhals whose columns are called by their roles."""
 
-    Attributes
-    ----------
-    frame : narwhals.LazyFrame
-        Columns ``key0``, ``key1`` and so on, ``y``, ``x0``, ``x1`` and so on.
-    keys, numbers : dict
-        The names of the labels and of the slopes in the user's table, by role.
-    outcome : str
-        The name of the outcome.
-    kinds : dict
-        The kind that each column has in the user's table, by role.
-    coded : set of str
-        Labels that are categories of numbers or dates, and stay categories.
-    """
-
+    # Columns ``key0``, ``key1`` and so on, ``y``, ``x0``, ``x1`` and so on.
     frame: nw.LazyFrame
-    keys: dict
+    keys: dict  # names of the labels in the user's table, by role
     outcome: str
-    numbers: dict
-    kinds: dict
-    coded: set
+    numbers: dict  # names of the slopes, by role
+    kinds: dict  # the kind that each column has in the user's table, by role
+    coded: set  # labels that are categories of numbers or dates, and stay categories
 
     @property
     def names(self):
@@ -354,18 +341,10 @@ def _tidy_objects(values, is_label, is_outcome):
 
 
 def read_labels(sums, table):
-    """Give labels the same kind whichever engine they come from.
+    """Give labels the same kind whichever engine they come from, by name of the column.
 
-    Returns
-    -------
-    dict
-        The labels of each cell by name of the column: categories in
-        alphabetical order for text, else int64, float64, bool or datetime64[us].
-
-    Raises
-    ------
-    TableError
-        If a label cannot be held in that kind as it is.
+    Text becomes categories in alphabetical order, the rest int64, float64, bool or
+    datetime64[us]. A label that cannot be held in that kind as it is, is refused.
     """
     counts = sums["n"]
     labels = {}

@@ -20,34 +20,25 @@ THREADED = 5_000_000
 
 @dataclass
 class GroupScale:
-    """Where one factor's standard deviations and correlations lie in the vector.
-
-    Attributes
-    ----------
-    sds : slice
-    correlations : slice
-        Empty where effects are independent.
-    groups, effects : int
-    """
+    """Where one factor's standard deviations and correlations lie in the vector."""
 
     sds: slice
-    correlations: slice
+    correlations: slice  # empty where effects are independent
     groups: int
     effects: int
+
+    @property
+    def is_correlated(self):
+        """Whether there are correlations."""
+        return self.correlations.stop > self.correlations.start
 
 
 class Marginal:
     r"""Log density of the standard deviations of a Gaussian multilevel model.
 
-    Parameters
-    ----------
-    gram : partialpool.exact.gram.Gram
-    priors : partialpool.exact.priors.Priors
-    factors : list of (int, int)
-        Groups and effects of each grouping factor.
-    correlation : float or None
-        Concentration of an LKJ prior on the correlations of a factor's effects;
-        None for independent effects.
+    `factors` are groups and effects of each grouping factor; `correlation` is the
+    concentration of an LKJ prior on the correlations of a factor's effects, None for
+    independent effects.
 
     Notes
     -----
@@ -92,22 +83,16 @@ class Marginal:
         self._at_common = self._remainder.positions(common, common)
         self._at_right = self._remainder.positions(outcome, common)
         self._at_outcome = self._remainder.positions(outcome, outcome)
+        # Where the precisions of each pair of a factor's effects go.
         self._at_effects = {
-            i: self._places(columns, scale.effects)
-            for i, (columns, scale) in enumerate(
-                zip(gram.slices, self.scales, strict=True)
-            )
-            if columns is not None
+            i: [
+                (a, b, self._remainder.positions(place[:, a], place[:, b]))
+                for a in range(place.shape[1])
+                for b in range(a + 1)
+            ]
+            for i, place in enumerate(gram.places)
+            if place is not None
         }
-
-    def _places(self, columns, effects):
-        """Where the precisions of a factor's effects go: those of each pair."""
-        place = np.arange(columns.start, columns.stop).reshape(-1, effects)
-        return [
-            (a, b, self._remainder.positions(place[:, a], place[:, b]))
-            for a in range(effects)
-            for b in range(a + 1)
-        ]
 
     @property
     def work(self):
@@ -129,36 +114,18 @@ class Marginal:
         gram = self.gram
         sd = np.sqrt(gram.dense[-1, -1] / gram.total_weight)
         theta[0] = np.log(0.8 * sd)
-        for scale, scales in zip(self.scales, self._effect_scales(), strict=True):
-            theta[scale.sds] = np.log(0.3 * sd / scales)
-        return theta
-
-    def _effect_scales(self):
-        # The root mean square of the column that an effect multiplies.
-        gram = self.gram
-        scales = []
-        for scale, columns in zip(self.scales, gram.slices, strict=True):
-            if columns is None:
+        for scale, place in zip(self.scales, gram.places, strict=True):
+            if place is None:
                 squares = np.einsum("gee->e", gram.within)
             else:
-                diagonal = gram.dense.diagonal()[columns]
-                squares = diagonal.reshape(-1, scale.effects).sum(0)
-            scales.append(np.sqrt(np.maximum(squares, 1e-300) / gram.total_weight))
-        return scales
+                squares = gram.dense.diagonal()[place].sum(0)
+            # The root mean square of the column that an effect multiplies.
+            size = np.sqrt(np.maximum(squares, 1e-300) / gram.total_weight)
+            theta[scale.sds] = np.log(0.3 * sd / size)
+        return theta
 
     def log_density(self, theta):
-        """Log posterior density of some vectors, up to a constant.
-
-        Parameters
-        ----------
-        theta : numpy.ndarray
-            Shape (m, size).
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (m,); minus infinity where the density cannot be computed.
-        """
+        """Log posterior density of vectors (m, size): -inf where it cannot be had."""
         self._prepare_tables(theta)
         step = max(LEAST, BATCH // self._numbers_of_one)
         batches = [theta[i : i + step] for i in range(0, len(theta), step)]
@@ -195,9 +162,8 @@ class Marginal:
     def _log_prior(self, theta):
         with np.errstate(over="ignore", under="ignore"):
             total = self.priors.sigma(np.exp(theta[:, 0])) + theta[:, 0]
-            for scale, densities in zip(
-                self.scales, self.priors.group_sds, strict=True
-            ):
+            factors = zip(self.scales, self.priors.group_sds, strict=True)
+            for scale, densities in factors:
                 log_sds = theta[:, scale.sds]
                 total += log_sds.sum(1)
                 for k, density in enumerate(densities):
@@ -213,23 +179,17 @@ class Marginal:
     def _log_correlation_prior(self, z, scale):
         # LKJ by canonical partial correlations (Lewandowski, Kurowicka and Joe 2009),
         # with the Jacobian of tanh.
-        if z.shape[1] == 0:
+        if not scale.is_correlated:
             return 0.0
         depth = _depth(scale.effects)
         power = self.correlation + (scale.effects - 2 - depth) / 2
         return (power * -2 * _log_cosh(z)).sum(1)
 
     def covariance_factor(self, theta, scale):
-        """Lower Cholesky factor of the covariance of a factor's effects.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (m, effects, effects).
-        """
+        """Lower Cholesky factors of the effects' covariance: (m, effects, effects)."""
         sds = np.exp(theta[:, scale.sds])
         factor = np.zeros((len(theta), scale.effects, scale.effects))
-        if scale.correlations.start == scale.correlations.stop:
+        if not scale.is_correlated:
             factor[:, np.arange(scale.effects), np.arange(scale.effects)] = sds
             return factor
         z = theta[:, scale.correlations]
@@ -294,7 +254,7 @@ class Marginal:
     def _scaled_precision(self, theta, scale):
         sigma2 = np.exp(2 * theta[:, 0])
         factor = self.covariance_factor(theta, scale)
-        if scale.correlations.start == scale.correlations.stop:
+        if not scale.is_correlated:
             precision = np.zeros_like(factor)
             i = np.arange(scale.effects)
             precision[:, i, i] = sigma2[:, None] / factor[:, i, i] ** 2
@@ -303,13 +263,7 @@ class Marginal:
         return sigma2[:, None, None] * (inverse.transpose(0, 2, 1) @ inverse)
 
     def draw(self, theta, rng):
-        """Draw coefficients and effects given the standard deviations.
-
-        Parameters
-        ----------
-        theta : numpy.ndarray
-            Shape (m, size).
-        rng : numpy.random.Generator
+        """Draw coefficients and effects given standard deviations `theta` (m, size).
 
         Returns
         -------

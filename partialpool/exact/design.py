@@ -1,17 +1,14 @@
 """The columns that a formula asks for, found from rows or from cells."""
 
 import itertools
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial, reduce
 
 import numpy as np
 
 from partialpool import faults
-from partialpool.exact.formula import (
-    FormulaError,
-    factor_columns,
-    parse,
-)
+from partialpool.exact.formula import FormulaError, factor_columns, parse
 from partialpool.exact.labels import kind_of, labels_as
 from partialpool.exact.recipe import Recipe, make_recipe
 from partialpool.exact.rows import Multiplier, Rows
@@ -26,46 +23,25 @@ FARTHEST = 1e5
 
 @dataclass(frozen=True)
 class Block:
-    """Columns of one term: a row of `matrix` chosen by `codes`, times a multiplier.
+    """Columns of one term: a row of `matrix` chosen by `codes`, times a multiplier."""
 
-    Attributes
-    ----------
-    codes : numpy.ndarray or None
-        Row of `matrix` for each row of the table; None where there is one only.
-    matrix : numpy.ndarray
-        Shape (combinations of levels, columns).
-    multiplier : Multiplier or None
-        None stands for 1.
-    """
-
+    # Row of `matrix` for each row of the table; None: there is one.
     codes: np.ndarray | None
-    matrix: np.ndarray
-    multiplier: Multiplier | None
+    matrix: np.ndarray  # (combinations of levels, columns)
+    multiplier: Multiplier | None  # None stands for 1
 
 
 @dataclass(frozen=True)
 class Term:
-    """A common term, or the expression of a group term, with its statistics.
+    """A common term, or the expression of a group term, with its statistics."""
 
-    Attributes
-    ----------
-    name : str
-        Bambi's name of the variable.
-    blocks : list of Block
-    levels : list of str or None
-        Labels of its columns, where the variable has a dimension of its own.
-    mean, sd : numpy.ndarray
-        Of each column over all rows; shape (columns,).
-    centre : numpy.ndarray
-        What the blocks have already taken from each column; shape (columns,).
-    is_intercept : bool
-    """
-
-    name: str
+    name: str  # Bambi's name of the variable
     blocks: list
+    # Labels of its columns, where the variable has a dimension for them.
     levels: list | None
-    mean: np.ndarray
+    mean: np.ndarray  # of each column over all rows: (columns,)
     sd: np.ndarray
+    # What the blocks have already taken from each column: (columns,).
     centre: np.ndarray
     is_intercept: bool = False
 
@@ -77,21 +53,11 @@ class Term:
 
 @dataclass(frozen=True)
 class Factor:
-    """A grouping factor and the terms that vary by it.
-
-    Attributes
-    ----------
-    name : str
-    codes : numpy.ndarray
-        Group of each row.
-    levels : list of str
-        Name of each group.
-    terms : list of Term
-    """
+    """A grouping factor and the terms that vary by it."""
 
     name: str
-    codes: np.ndarray
-    levels: list
+    codes: np.ndarray  # group of each row
+    levels: list  # name of each group
     terms: list
 
     @property
@@ -102,29 +68,15 @@ class Factor:
 
 @dataclass(frozen=True)
 class Design:
-    """A formula brought together with a table.
-
-    Attributes
-    ----------
-    rows : Rows
-    recipe : Recipe
-    y : Multiplier
-        The outcome, its offset and shift taken away.
-    outcome_mean, outcome_sd : float
-        Over all rows, less the offset, as the default priors are scaled by them; the
-        standard deviation divides by their number.
-    shift : float
-        What was taken from the outcome, besides its offset: its mean where there is
-        an intercept.
-    common : list of Term
-    factors : list of Factor
-    """
+    """A formula brought together with a table."""
 
     rows: Rows
     recipe: Recipe
-    y: Multiplier
-    outcome_mean: float
-    outcome_sd: float
+    y: Multiplier  # the outcome, its offset and shift taken away
+    outcome_mean: float  # over all rows, less the offset: it scales the default priors
+    outcome_sd: float  # likewise; it divides by the number of rows
+    # What was taken from the outcome, besides its offset: its mean where there is an
+    # intercept.
     shift: float
     common: list
     factors: list
@@ -146,39 +98,18 @@ class Design:
 def read_design(formula, table, environment, *, missing="refuse"):
     """Walk from a formula and a table to the columns: `parse`, rows, recipe, design.
 
-    Parameters
-    ----------
-    formula : str
-        In Bambi's language.
-    table : pandas.DataFrame
-        Rows or cells.
-    environment : formulae.environment.Environment
-        Where functions and numbers named in the formula live.
-    missing : {"refuse", "drop"}
-        What to do with rows that lack a value.
-
-    Returns
-    -------
-    Design
-
-    Raises
-    ------
-    FormulaError
-        If the formula cannot be read or goes beyond a Gaussian linear model, or a
-        term depends on more than each row by itself, or on what cells do not hold.
-    TableError
-        If a column is absent or does not fit its role, or a term is no finite number
-        in some row.
+    Functions and numbers that the formula names live in `environment`, which is
+    formulae's. Raises `FormulaError` for what has no closed form or needs more than
+    sums, and `TableError` for a column that does not fit its role.
     """
     parsed = parse(formula, environment)
     rows = read_rows(parsed, table, missing=missing)
     return make_design(rows, *make_recipe(parsed, rows))
 
 
-def make_design(rows, recipe, built):
-    """Find the columns of terms that :func:`make_recipe` has built: a `Design`."""
-    terms = list(built.common.terms.values()) if built.common else []
-    y = rows.y
+def make_design(rows, recipe, evaluated):
+    """Find the columns of terms that :func:`make_recipe` has evaluated: a `Design`."""
+    (terms, groups), y = evaluated, rows.y
     for term in terms:
         if term.kind == "offset":
             y = y - _offset(term, rows)
@@ -193,7 +124,10 @@ def make_design(rows, recipe, built):
     # The grand mean carries no information on the groups, only digits to lose; an
     # intercept takes it up.
     shift = float(np.average(y.value, weights=rows.n)) if with_intercept else 0.0
-    factors = _factors(built.group, rows)
+    by_factor = {}
+    for term in groups:
+        by_factor.setdefault(term.factor.name, []).append(term)
+    factors = [_factor(name, terms, rows) for name, terms in by_factor.items()]
     return Design(rows, recipe, y - shift, mean, sd, shift, common, factors)
 
 
@@ -210,13 +144,6 @@ def _refuse_outcome(rows, mean, sd, with_intercept):
         )
 
 
-def _factors(group, rows):
-    by_factor = {}
-    for term in group.terms.values() if group else ():
-        by_factor.setdefault(term.factor.name, []).append(term)
-    return [_factor(name, terms, rows) for name, terms in by_factor.items()]
-
-
 def _factor(name, terms, rows):
     variables = factor_columns(terms[0].factor)
     codes, combinations = rows.codes(list(dict.fromkeys(variables)))
@@ -224,10 +151,7 @@ def _factor(name, terms, rows):
         combinations, variables, [kind_of(rows.table[v]) for v in variables]
     )
     if len(set(levels)) < len(levels):
-        once, twice = set(), None
-        for level in levels:
-            twice = level if level in once else twice
-            once.add(level)
+        twice = next(level for level, n in Counter(levels).items() if n > 1)
         raise faults.TableError(
             f"Two groups of {name} would both be called {twice}: take the colons out "
             f"of the labels of {' and '.join(variables)}."
@@ -276,23 +200,11 @@ def _labels(term, columns):
 
 
 def blocks_of(term, rows, *, centred=False):
-    """Write the columns of a term as choices from small matrices.
+    """Write the columns of an evaluated term as choices from small matrices.
 
-    Parameters
-    ----------
-    term : formulae term
-        Evaluated by :func:`~partialpool.exact.recipe.evaluate`.
-    rows : Rows
-    centred : bool
-        Take the mean from a term that is a number and nothing else, before any
-        product is made: sums of raw products lose the digits of a number far from
-        zero.
-
-    Returns
-    -------
-    blocks : list of Block
-    centre : numpy.ndarray
-        What was taken from each column; shape (columns,).
+    Returns the blocks, and what was taken from each column: where `centred`, the mean
+    of a term that is a number and nothing else. It goes before any product is made:
+    sums of raw products lose the digits of a number far from zero.
     """
     if term.kind == "intercept":
         return [Block(None, np.ones((1, 1)), None)], np.zeros(1)
@@ -326,11 +238,8 @@ def _centre(blocks, centre, rows):
 
 
 def _refuse_far_from_zero(term, multiplier, rows):
-    within = rows.products(
-        Multiplier(np.zeros(1), multiplier.slopes),
-        Multiplier(np.zeros(1), multiplier.slopes),
-        weighted=False,
-    )
+    moving = Multiplier(np.zeros(1), multiplier.slopes)
+    within = rows.products(moving, moving, weighted=False)
     mean, sd = rows.moments_of(multiplier.value, float(np.sum(within)))
     if 0 < FARTHEST * sd < abs(mean):
         raise faults.TableError(

@@ -27,12 +27,7 @@ WORTH = 2
 class LargestFactor:
     r"""What eliminating the largest factor takes from the numbers that remain.
 
-    Parameters
-    ----------
-    gram : partialpool.exact.gram.Gram
-    remainder : object
-        Where each product of two remaining columns lies: ``positions(i, j)``
-        and ``size``.
+    `remainder` knows the ``positions(i, j)`` of the products of two remaining columns.
 
     Notes
     -----
@@ -49,20 +44,19 @@ class LargestFactor:
         self.gram, self.remainder = gram, remainder
         self.groups, self.effects = gram.within.shape[:2]
         self._upper = np.triu_indices(self.effects)
-        cross = self._flat_cross()
+        cross = gram.flat_cross
+        if not sparse.issparse(cross):
+            few = np.count_nonzero(cross) < SPARSE * cross.size
+            cross = sparse.csr_array(cross) if few else cross
         # Transposed, so that a sparse one is multiplied row by row.
-        self._cross, self._right = cross[:-1].T, _row(cross, -1)
+        self._cross, self._right = cross[:-1].T, gram.flat_cross[[-1]]
+        if sparse.issparse(self._right):
+            self._right = self._right.toarray()
         self._share()
-        self._pairs = self._pair_products() if self.effects else None
-        self._tables = Tables(self._unique[:, 0, 0]) if self._worth_tables() else None
-
-    def _flat_cross(self):
-        cross = self.gram.cross
-        if sparse.issparse(cross):
-            return cross
-        flat = cross.reshape(len(cross), -1)
-        few = np.count_nonzero(flat) < SPARSE * flat.size
-        return sparse.csr_array(flat) if few else flat
+        self._pairs, self._tables = self._pair_products(), None
+        interpolated = WORTH * NODES * remainder.size < self.work
+        if self.effects == 1 and len(self._unique) >= FEW and interpolated:
+            self._tables = Tables(self._unique[:, 0, 0])
 
     def _share(self):
         flat = self.gram.within[:, *self._upper]
@@ -75,20 +69,14 @@ class LargestFactor:
         self._unique[:, *self._upper] = unique
         self._unique[:, *self._upper[::-1]] = unique
 
-    def _worth_tables(self):
-        one = self.effects == 1 and len(self._unique) >= FEW
-        return one and self._work_without > WORTH * NODES * self.remainder.size
-
-    @property
-    def _work_without(self):
-        if self._pairs is None:
-            return self.groups * self.effects * self.gram.dense.shape[0] ** 2
-        return self._pairs.size * (SPARSE_COST if sparse.issparse(self._pairs) else 1)
-
     @property
     def work(self):
         """Multiplications of one elimination."""
-        return NODES * self.remainder.size if self.uses_tables else self._work_without
+        if self.uses_tables:
+            return NODES * self.remainder.size
+        if self._pairs is None:
+            return self.groups * self.effects * self.gram.dense.shape[0] ** 2
+        return self._pairs.size * (SPARSE_COST if sparse.issparse(self._pairs) else 1)
 
     def _pair_products(self):
         # One row for each number of the inverses, one column for each product.
@@ -126,12 +114,7 @@ class LargestFactor:
     def eliminate(self, precision):
         """Sum what is taken, for some precisions (m, effects, effects).
 
-        Returns
-        -------
-        taken : numpy.ndarray
-            Shape (m, size).
-        log_det : numpy.ndarray
-            Logarithm of the eliminated determinant; shape (m,).
+        Returns that, (m, size), and the log of the eliminated determinant, (m,).
         """
         if self._tables is not None:
             both = self._tables.look_up(precision[:, 0, 0], self._sums_at)
@@ -186,32 +169,17 @@ class LargestFactor:
         return np.einsum("mgef,mge->mgf", inverse, half)
 
 
-def _row(matrix, i):
-    return matrix[[i]].toarray().ravel() if sparse.issparse(matrix) else matrix[i]
-
-
 class Support:
     """The columns that each group of the largest factor has a product with.
 
-    Parameters
-    ----------
-    gram : partialpool.exact.gram.Gram
-
-    Attributes
-    ----------
-    columns : numpy.ndarray
-        Of the first group, then of the second; sorted in each.
-    values : numpy.ndarray
-        Their products; shape (effects, len(columns)).
+    `columns` of the first group, then of the second, sorted in each; `values`, their
+    products, (effects, len(columns)).
     """
 
     def __init__(self, gram):
-        cross, (groups, effects) = gram.cross, gram.within.shape[:2]
-        if not sparse.issparse(cross):
-            cross = sparse.csr_array(cross.reshape(len(cross), -1))
+        (groups, effects), side = gram.within.shape[:2], gram.dense.shape[0]
         # A column belongs to a group if it has a product with any of its effects.
-        found = cross.tocoo()
-        side = cross.shape[0]
+        found = sparse.csr_array(gram.flat_cross).tocoo()
         keys = (found.col // effects).astype(np.int64) * side + found.row
         support, place = np.unique(keys, return_inverse=True)
         self.columns = support % side
@@ -224,25 +192,16 @@ class Support:
         """Cut the groups into slices with about `size` pairs of columns each."""
         counts = np.diff(self._starts)
         pairs = np.cumsum(counts * (counts + 1) // 2)
-        cuts = np.searchsorted(pairs, np.arange(size, pairs[-1:].sum(), size))
+        cuts = np.searchsorted(pairs, np.arange(size, pairs[-1], size))
         cuts = np.unique(np.r_[0, cuts, len(counts)])
         return [slice(a, b) for a, b in itertools.pairwise(cuts)]
 
     def products(self, groups, effects):
-        """Products of the columns of each group, in pairs.
+        """Products of the columns of each group of a slice, in pairs.
 
-        Parameters
-        ----------
-        groups : slice
-        effects : tuple of numpy.ndarray
-            First and second effect of each number in an inverse.
-
-        Returns
-        -------
-        owner, i, j : numpy.ndarray
-            Group and columns of each pair, ``i`` not before ``j``.
-        products : numpy.ndarray
-            Shape (numbers in an inverse, pairs).
+        `effects` are the first and second effect of each number in an inverse. Returns
+        the group and the columns i and j of each pair, i not before j, and the
+        products, (numbers in an inverse, pairs).
         """
         starts = self._starts[groups.start : groups.stop + 1]
         counts = np.diff(starts)
@@ -268,10 +227,7 @@ class Support:
 class Tables:
     """Sums over groups as polynomials in the logarithm of their precision.
 
-    Parameters
-    ----------
-    totals : numpy.ndarray
-        What each distinct group adds to the precision.
+    `totals` are what each distinct group adds to the precision.
     """
 
     def __init__(self, totals):
@@ -311,8 +267,6 @@ class Tables:
                 sums_at(at) if table is None else self._basis(at, cell) @ table
             )
             order.append(rows)
-        if len(parts) == 1:
-            return parts[0]
         return np.concatenate(parts)[np.argsort(np.concatenate(order))]
 
     def _basis(self, precision, cell):

@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-from partialpool.cells import RowsDropped
+from partialpool.cells.dropped import RowsDropped, describe
 from partialpool.exact.density import Marginal
 from partialpool.exact.design import read_design
 from partialpool.exact.formula import FormulaError
@@ -190,13 +190,9 @@ def _check(family, draws, lkj, missing):
 
 def _say_dropped(rows):
     if rows.dropped:
-        lost = [f"{name!r} in {count:,}" for name, count in rows.dropped.items()]
-        warnings.warn(
-            f"Dropped {rows.lost:,} of {rows.count + rows.lost:,} rows, in which a "
-            f"value is missing: {', '.join(lost)}.",
-            RowsDropped,
-            stacklevel=3,
-        )
+        dropped = {"rows": rows.lost, "missing": rows.dropped, "suppressed": {}}
+        text = describe(dropped, rows.count, rows.outcome)
+        warnings.warn(text, RowsDropped, stacklevel=3)
 
 
 def _sample(density, draws, rng, design, progress):

@@ -16,7 +16,7 @@ from partialpool.exact.calls import (
     components,
     names_in_options,
 )
-from partialpool.exact.namespace import flat, known_names
+from partialpool.exact.namespace import flat, known
 
 # What stands between quotes, and words with nothing but blanks between them.
 QUOTED = r"""'[^']*'|"[^"]*"|`[^`]*`"""
@@ -46,25 +46,13 @@ class FormulaError(ValueError):
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula, read and found to be one that has a closed form.
-
-    Attributes
-    ----------
-    text : str
-    outcome : str
-        Column of the outcome.
-    weight : str or None
-        Column of the weights of the rows.
-    environment : formulae.environment.Environment
-        Where functions and numbers named in the formula live.
-    description : formulae.terms.terms.Model
-        Formulae's description of the terms, to look at only.
-    """
+    """A formula, read and found to be one that has a closed form."""
 
     text: str
-    outcome: str
-    weight: str | None
-    environment: object = field(repr=False, compare=False)
+    outcome: str  # column of the outcome
+    weight: str | None  # column of the weights of the rows
+    environment: object = field(repr=False, compare=False)  # of formulae
+    # Formulae's description of the terms, to look at only.
     description: object = field(repr=False, compare=False)
 
     def describe(self):
@@ -75,18 +63,10 @@ class Formula:
             return model_description(self.text)
 
     def columns(self, held):
-        """Name the columns of the predictors and groups.
+        """Name the columns of the predictors and groups, of which the table has `held`.
 
-        Parameters
-        ----------
-        held : collection of str
-            Those that the table has.
-
-        Returns
-        -------
-        set of str
-            With those that the table lacks; without numbers and functions that a
-            call in the formula takes from elsewhere, as in ``C(year, Sum)``.
+        Columns that it lacks are among them; numbers and functions that a call in the
+        formula takes from elsewhere, as in ``C(year, Sum)``, are not.
         """
         description = self.description
         plain = {
@@ -94,18 +74,15 @@ class Formula:
             for component in components(description)
             if not hasattr(component, "call")
         }
-        elsewhere = known_names(self.environment)
+        elsewhere = known(self.environment).namespace
         named = set().union(*(term.var_names for term in all_terms(description)))
+        named -= {None, ""}
         options = {
             n for n in names_in_options(description) if elsewhere.get(n) is not None
         }
-        return plain | {
-            name
-            for name in named
-            if name
-            and (name in held or np.ndim(elsewhere.get(name, ())) > 0)
-            and (name in held or name not in options)
-        }
+        lacking = named - options - held
+        lacking = {name for name in lacking if np.ndim(elsewhere.get(name, ())) > 0}
+        return plain | lacking | named & held
 
     def grouping_columns(self):
         """Columns that group rows and do nothing else in the model: set of str."""
@@ -120,23 +97,7 @@ class Formula:
 
 
 def parse(formula, environment=None):
-    """Read a formula, and refuse by name what has no closed form.
-
-    Parameters
-    ----------
-    formula : str
-        In Bambi's language.
-    environment : formulae.environment.Environment, optional
-
-    Returns
-    -------
-    Formula
-
-    Raises
-    ------
-    FormulaError
-        If the formula cannot be read or goes beyond a Gaussian linear model.
-    """
+    """Read a formula, and refuse by name what has no closed form: a `Formula`."""
     from formulae.environment import Environment
 
     if not isinstance(formula, str):
@@ -173,11 +134,9 @@ def _read(formula):
     from formulae.parser import Parser
     from formulae.scanner import Scanner
 
-    try:
+    with _reading(formula):
         parser = Parser(Scanner(formula).scan())
         tree = parser.parse()
-    except Exception as error:
-        raise FormulaError(_unreadable(formula, error)) from None
     if not parser.at_end():
         # What it cannot read formulae would leave out, and fit a shorter model.
         raise FormulaError(
@@ -185,18 +144,21 @@ def _read(formula):
             "correct what stands there; group terms go in parentheses, as in (1|group)."
         )
     _refuse_numbers(tree, formula)
+    with _reading(formula):
+        return model_description(formula)
+
+
+@contextmanager
+def _reading(formula):
+    """Turn what formulae says of a formula that it cannot read into one sentence."""
     try:
         with _quiet():
-            return model_description(formula)
+            yield
     except Exception as error:
-        raise FormulaError(_unreadable(formula, error)) from None
-
-
-def _unreadable(formula, error):
-    return (
-        f"The formula '{formula}' cannot be read: {_in_one_line(error)}. It should "
-        "look like 'y ~ x + (1|group)'."
-    )
+        raise FormulaError(
+            f"The formula '{formula}' cannot be read: {_in_one_line(error)}. It should "
+            "look like 'y ~ x + (1|group)'."
+        ) from None
 
 
 def _refuse_other_notations(formula):
@@ -261,12 +223,12 @@ def _refuse_power(tree, formula):
 
 
 def _refuse_unknown_functions(description, environment):
-    known = known_names(environment)
+    there = known(environment).namespace
     for call in all_calls(description):
         first = str(call.callee).split(".")[0]
-        if first in known:
+        if first in there:
             continue
-        near = difflib.get_close_matches(first, flat(known.keys()), n=1)
+        near = difflib.get_close_matches(first, flat(there.keys()), n=1)
         hint = WRITTEN_OTHERWISE.get(first)
         if hint is None:
             hint = "define or import it before the fit"
@@ -317,17 +279,7 @@ def _refuse_outcome_as_predictor(description, outcome, weight):
 
 
 def factor_columns(factor):
-    """Name the columns whose combinations are the groups of a factor.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    FormulaError
-        If the groups are not those of plain columns.
-    """
+    """Name the columns whose combinations are the groups of a factor."""
     columns = []
     for component in getattr(factor, "components", [factor]):
         call = getattr(component, "call", component)

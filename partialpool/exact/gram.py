@@ -18,81 +18,47 @@ LARGEST_SIDE = 3_000
 class Gram:
     """Sums of products of all columns, the largest grouping factor kept apart.
 
-    Columns of the dense part: intercept and common columns, then the effects
-    of every factor but the largest, then the outcome. All are centred where the
-    model has an intercept, as Bambi centres its predictors.
-
-    Attributes
-    ----------
-    dense : numpy.ndarray or scipy.sparse.csr_array
-        Shape (r + 1, r + 1); the outcome comes last. Sparse where r is large.
-    common : int
-        How many of the columns are common.
-    slices : list of slice or None
-        Columns of each factor, in the order of the design; None for the
-        largest. A factor's columns run through its groups, effects fastest.
-    largest : int or None
-        Which factor is kept apart.
-    cross : numpy.ndarray or scipy.sparse.csr_array
-        Products of the dense columns and the effects of the largest factor;
-        shape (r + 1, groups, effects), or where few groups of two factors
-        occur together (r + 1, groups * effects).
-    within : numpy.ndarray
-        Products of the largest factor's effects with each other, group by
-        group; shape (groups, effects, effects).
-    total_weight : float
-        Number of rows, or the sum of their weights.
+    Columns of the dense part: intercept and common columns, then the effects of every
+    factor but the largest, then the outcome. All are centred where the model has an
+    intercept, as Bambi centres its predictors.
     """
 
-    dense: np.ndarray
-    common: int
-    slices: list
-    largest: int | None
+    dense: np.ndarray  # (r + 1, r + 1), the outcome last; sparse where r is large
+    common: int  # how many of the columns are common
+    # Columns of each factor, None for the largest: (groups, effects), in their order.
+    places: list
+    largest: int | None  # which factor is kept apart
+    # Products of the dense columns and the largest factor's effects: (r + 1, groups,
+    # effects), or sparse, where few groups of two factors occur together, (r + 1,
+    # groups * effects).
     cross: np.ndarray
-    within: np.ndarray
-    total_weight: float
+    within: np.ndarray  # of its effects with each other: (groups, effects, effects)
+    total_weight: float  # number of rows, or the sum of their weights
+
+    @property
+    def flat_cross(self):
+        """The same as `cross`, dense or sparse: (r + 1, groups * effects)."""
+        cross = self.cross
+        return cross if sparse.issparse(cross) else cross.reshape(len(cross), -1)
 
 
 def gram(design):
-    """Sum the products of all columns of a design, in one pass for each pair.
-
-    Parameters
-    ----------
-    design : partialpool.exact.design.Design
-
-    Returns
-    -------
-    Gram
-
-    """
+    """Sum the products of all columns of a design, in one pass for each pair."""
     largest = _choose_largest(design.factors)
     kept = [i for i in range(len(design.factors)) if i != largest]
-    parts = [_Part(t.blocks, 1, None) for t in design.common]
-    parts += [
-        _Part(t.blocks, len(design.factors[i].levels), design.factors[i].codes)
-        for i in kept
-        for t in design.factors[i].terms
-    ]
-    parts.append(_outcome_part(design))
+    parts = [_Part(term.blocks, 1, None) for term in design.common]
+    parts += [part for i in kept for part in _parts_of(design.factors[i])]
+    parts.append(_Part([Block(None, np.ones((1, 1)), design.y)], 1, None))
     dense = _assemble_dense(parts, design)
-    order, slices, common = _order(design, kept)
+    order, places, common = _order(design, kept)
     dense = (
         dense[order][:, order]
         if sparse.issparse(dense)
         else dense[np.ix_(order, order)]
     )
     cross, within = _largest_products(parts, order, design, largest)
-    centres = _centres(design, len(order))
-    dense, cross = _centre(dense, cross, centres, design)
-    return Gram(
-        dense,
-        common,
-        slices,
-        largest,
-        cross,
-        within,
-        design.rows.total_weight,
-    )
+    dense, cross = _centre(dense, cross, design)
+    return Gram(dense, common, places, largest, cross, within, design.rows.total_weight)
 
 
 @dataclass
@@ -108,8 +74,8 @@ class _Part:
         return self.groups * self.blocks[0].matrix.shape[1]
 
 
-def _outcome_part(design):
-    return _Part([Block(None, np.ones((1, 1)), design.y)], 1, None)
+def _parts_of(factor):
+    return [_Part(t.blocks, len(factor.levels), factor.codes) for t in factor.terms]
 
 
 def _choose_largest(factors):
@@ -144,26 +110,20 @@ def _assemble_dense(parts, design):
             blocks[j][i] = blocks[i][j].T
     if sum(part.columns for part in parts) > LARGEST_SIDE:
         return sparse.block_array(_as_sparse(blocks), format="csr")
-    return np.block([[_full(block) for block in row] for row in blocks])
+    full = [[b.toarray() if sparse.issparse(b) else b for b in row] for row in blocks]
+    return np.block(full)
 
 
 def _as_sparse(blocks):
     return [[sparse.csr_array(block) for block in row] for row in blocks]
 
 
-def _full(block):
-    return block.toarray() if sparse.issparse(block) else block
-
-
 def _codes(part, block, inner=None, inner_size=1):
     """Code of a row: its group, its combination, and an `inner` code, fastest last."""
     codes = part.codes
-    if block.codes is not None:
-        codes = (
-            block.codes if codes is None else codes * len(block.matrix) + block.codes
-        )
-    if inner is not None:
-        codes = inner if codes is None else codes * inner_size + inner
+    for finer, size in [(block.codes, len(block.matrix)), (inner, inner_size)]:
+        if finer is not None:
+            codes = finer if codes is None else codes * size + finer
     return codes
 
 
@@ -225,14 +185,14 @@ def _block_diagonal(product):
 def _order(design, kept):
     """Bring a factor's columns from term by term into group by group."""
     common = sum(term.columns for term in design.common)
-    order, slices, start = list(range(common)), [None] * len(design.factors), common
+    order, places, start = list(range(common)), [None] * len(design.factors), common
     for i in kept:
-        factor = design.factors[i]
-        order.extend(start + _by_group(factor))
-        slices[i] = slice(start, start + len(factor.levels) * factor.columns)
-        start = slices[i].stop
+        columns = start + _by_group(design.factors[i])
+        order.extend(columns)
+        places[i] = np.sort(columns).reshape(-1, design.factors[i].columns)
+        start += columns.size
     order.append(start)
-    return np.array(order), slices, common
+    return np.array(order), places, common
 
 
 def _by_group(factor):
@@ -248,19 +208,11 @@ def _by_group(factor):
 def _largest_products(parts, order, design, largest):
     if largest is None:
         return np.zeros((len(order), 0, 0)), np.zeros((0, 0, 0))
-    factor = design.factors[largest]
-    groups = len(factor.levels)
-    mine = [_Part(term.blocks, groups, factor.codes) for term in factor.terms]
-    cross = [[_product(part, own, design.rows) for own in mine] for part in parts]
-    cross = _by_effect(cross, factor, order)
-    within = np.concatenate(
-        [
-            np.concatenate([_same_groups(a, b, design.rows) for b in mine], axis=2)
-            for a in mine
-        ],
-        axis=1,
-    )
-    return cross, within
+    factor, rows = design.factors[largest], design.rows
+    mine = _parts_of(factor)
+    cross = [[_product(part, own, rows) for own in mine] for part in parts]
+    within = np.block([[_same_groups(a, b, rows) for b in mine] for a in mine])
+    return _by_effect(cross, factor, order), within
 
 
 def _by_effect(blocks, factor, order):
@@ -273,21 +225,16 @@ def _by_effect(blocks, factor, order):
     return full.reshape(len(order), -1, factor.columns)
 
 
-def _centres(design, columns):
-    """What is still to be taken from each column: its blocks may have done so."""
-    centres = np.zeros(columns)
-    done = [np.zeros(0), *(term.centre for term in design.common)]
-    left = design.means - np.concatenate(done)
-    centres[: len(left)] = left
-    return centres
-
-
-def _centre(dense, cross, centres, design):
+def _centre(dense, cross, design):
     """Take the mean from each common column by the sums of the intercept's."""
     place = next((i for i, t in enumerate(design.common) if t.is_intercept), None)
     if place is None:
         return dense, cross
     place = sum(term.columns for term in design.common[:place])
+    centres = np.zeros(dense.shape[0])
+    # Its blocks may have taken some of it already.
+    left = design.means - np.concatenate([term.centre for term in design.common])
+    centres[: len(left)] = left
     dense = _take(dense, centres, dense[[place]])
     dense = _take(dense.T, centres, dense.T[[place]]).T
     flat = cross.reshape(len(centres), -1)

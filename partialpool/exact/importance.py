@@ -24,52 +24,22 @@ KERNELS, NEAR, WIDER, KERNEL_TAIL = 100, 0.05, 4.0, 5
 
 @dataclass(frozen=True)
 class Sample:
-    """Equally weighted draws.
+    """Equally weighted draws."""
 
-    Attributes
-    ----------
-    draws : numpy.ndarray
-        Shape (draws, size), in random order but for copies of one proposal,
-        which stand next to each other.
-    effective : float
-        Effective number of independent draws behind them.
-    pareto_k : float
-        Shape of the tail of the importance weights; NaN where they were not
-        used.
-    method : str
-        ``"importance"`` or ``"metropolis"``.
-    """
-
+    # (draws, size): in random order, but copies of a proposal stand together.
     draws: np.ndarray
-    effective: float
-    pareto_k: float
-    method: str
+    effective: float  # number of independent draws behind them
+    pareto_k: float  # shape of the tail of the importance weights
+    method: str  # "importance" or "metropolis"
 
 
 def sample(log_density, start, count, rng, *, distinct=None):
-    """Draw from a smooth density of a few variables.
+    """Draw from a smooth density of a few variables: a `Sample`.
 
-    Parameters
-    ----------
-    log_density : callable
-        Takes (m, size) and returns (m,), up to a constant.
-    start : numpy.ndarray
-        Where to look for the mode; shape (size,).
-    count : int
-        Draws wanted.
-    rng : numpy.random.Generator
-    distinct : int, optional
-        Effective number of independent draws wanted: fewer than `count` where the
-        density is dear. `count` by default.
-
-    Returns
-    -------
-    Sample
-
-    Raises
-    ------
-    ModeError
-        If there is no mode to start from, or the slower method does not settle.
+    The `log_density` goes from (m, size) to (m,), up to a constant; the search for its
+    mode begins at `start`, (size,). Where the density is dear, the draws need not be
+    worth `count` independent ones, but only `distinct`. Raises `ModeError` if there is
+    no mode to start from, or the slower method does not settle.
 
     Notes
     -----
@@ -88,25 +58,14 @@ def sample(log_density, start, count, rng, *, distinct=None):
     distinct = min(count, distinct or count)
     mode, precision = find_mode(log_density, start)
     pilot = Pilot(log_density, SplitT.fitted(log_density, mode, precision))
-    return by_importance(pilot, count, distinct, rng) or by_metropolis(
-        pilot, count, distinct, rng
-    )
+    if (drawn := by_importance(pilot, count, distinct, rng)) is not None:
+        return drawn
+    draws, trusted = pilot.ensemble.settle(count, distinct, rng)
+    return Sample(draws, trusted, pilot.k, "metropolis")
 
 
 def by_importance(pilot, count, distinct, rng):
-    """Draw by importance sampling: None where the weights stay uneven.
-
-    Parameters
-    ----------
-    pilot : Pilot
-    count, distinct : int
-        As in :func:`sample`.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Sample or None
-    """
+    """Draw by importance sampling: None where the weights stay uneven."""
     for bound in np.linspace(GOOD_K, LARGEST_K, ROUNDS):
         least = FAIR if bound == LARGEST_K else EVEN
         if pilot.serves(bound, least, distinct, rng):
@@ -120,26 +79,8 @@ def by_importance(pilot, count, distinct, rng):
     return None
 
 
-def by_metropolis(pilot, count, distinct, rng):
-    """Draw by the ensemble that looked around for `pilot`: as in `by_importance`."""
-    draws, trusted = pilot.ensemble.settle(count, distinct, rng)
-    return Sample(draws, trusted, pilot.k, "metropolis")
-
-
 class Pilot:
-    """A proposal, and what the points drawn from it so far are worth.
-
-    Attributes
-    ----------
-    proposal : object
-        With ``draw`` and ``log_density``.
-    points : numpy.ndarray
-        Shape (m, size).
-    weights : numpy.ndarray
-        Their log weights; shape (m,).
-    ensemble : Ensemble or None
-        Chains that look around where the first proposals do not serve.
-    """
+    """A proposal, and what the points drawn from it so far are worth."""
 
     def __init__(self, log_density, first):
         self.log_density = log_density
@@ -152,21 +93,10 @@ class Pilot:
         return pareto_k(self.weights)
 
     def serves(self, bound, least, wanted, rng):
-        """Try the proposal out, and if it serves, gather points worth `wanted`.
+        """Try the proposal out, and if it serves, gather points worth `wanted` draws.
 
-        Parameters
-        ----------
-        bound : float
-            Of the weights' shape.
-        least : float
-            Share of the first points that must be effective.
-        wanted : int
-            Effective draws.
-        rng : numpy.random.Generator
-
-        Returns
-        -------
-        bool
+        It serves where the shape of the weights stays below `bound` and the share of
+        the first points that are effective is above `least`.
         """
         self.points, self.weights = self._weigh(PILOT, rng)
         if effective(self.weights) <= least * PILOT or not self.k < bound:
@@ -207,25 +137,16 @@ class Pilot:
         return points, np.where(np.isfinite(weights), weights, -np.inf)
 
 
+@dataclass(frozen=True)
 class SplitT:
     """A Student-t proposal with a width of its own on each side of each axis.
 
-    Parameters
-    ----------
-    centre : numpy.ndarray
-        Shape (size,).
-    axes : numpy.ndarray
-        Columns of length one posterior standard deviation; shape (size, size).
-    widths : numpy.ndarray
-        Stretch of each axis below and above the centre; shape (2, size).
-
-    Notes
-    -----
-    Geweke (1989), Econometrica 57, 1317-1339: the split-t importance density.
+    It is the split-t importance density of Geweke (1989), Econometrica 57, 1317-1339.
     """
 
-    def __init__(self, centre, axes, widths):
-        self.centre, self.axes, self.widths = centre, axes, widths
+    centre: np.ndarray  # (size,)
+    axes: np.ndarray  # columns one posterior standard deviation long: (size, size)
+    widths: np.ndarray  # stretch of each axis below and above the centre: (2, size)
 
     @classmethod
     def fitted(cls, log_density, mode, precision):
@@ -267,17 +188,11 @@ class SplitT:
         return -0.5 * (TAIL + size) * np.log1p(distance) - volume
 
 
+@dataclass(frozen=True)
 class Mixture:
-    """Proposals side by side, each point weighed against all of them.
+    """Proposals side by side, each point weighed against all of them."""
 
-    Parameters
-    ----------
-    parts : list
-        Each with ``draw`` and ``log_density``, to one constant.
-    """
-
-    def __init__(self, parts):
-        self.parts = parts
+    parts: list  # of `SplitT`
 
     def draw(self, count, rng):
         """Draw `count` points, an equal share from each part."""
@@ -305,25 +220,17 @@ class Mixture:
         return Mixture([*self.parts, part])
 
 
+@dataclass(frozen=True)
 class Kernels:
     """Student-t proposals of one size each, around many points of a sample.
 
-    Parameters
-    ----------
-    centres : numpy.ndarray
-        Shape (parts, size).
-    lowers : numpy.ndarray
-        Lower Cholesky factors of their scale matrices; shape (parts, size, size).
-
-    Notes
-    -----
-    Each takes its shape from the points near its centre, so that together they
-    follow a density that bends (West 1993, Journal of the Royal Statistical
-    Society B 55, 409-422).
+    Each takes its shape from the points near its centre, so that together they follow
+    a density that bends (West 1993, Journal of the Royal Statistical Society B 55,
+    409-422).
     """
 
-    def __init__(self, centres, lowers):
-        self.centres, self.lowers = centres, lowers
+    centres: np.ndarray  # (parts, size)
+    lowers: np.ndarray  # Cholesky factors of their scale matrices: (parts, size, size)
 
     @classmethod
     def around(cls, draws, rng):
@@ -381,8 +288,6 @@ def pareto_k(log_weights):
     """
     weights = np.exp(np.sort(log_weights) - log_weights.max())
     tail = int(min(0.2 * len(weights), 3 * np.sqrt(len(weights))))
-    if tail < 5:
-        return np.nan
     x = weights[-tail:] - weights[-tail - 1]
     if not x[-1] > 0:
         return -np.inf

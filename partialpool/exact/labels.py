@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from partialpool import faults
+from partialpool.faults import refuse
+
 # What a settled column holds, and how a reader would call that.
 KINDS = {
     "whole": "whole numbers",
@@ -21,24 +24,11 @@ LARGEST_INTEGER = np.iinfo(np.int64).max
 
 
 def settle(column):
-    """Bring a column without missing values to one of four kinds.
+    """Bring a column without missing values to int64, float64, bool or text.
 
-    Parameters
-    ----------
-    column : pandas.Series
-        Of any type that pandas has.
-
-    Returns
-    -------
-    pandas.Series
-        Of int64, float64, bool or text, or a category of one of these; dates,
-        periods and intervals become text, value by value.
-
-    Raises
-    ------
-    TypeError
-        If the column mixes kinds, or holds what is no label: the argument is what
-        it holds, in words.
+    A category keeps its levels, of one of these kinds; dates, periods and intervals
+    become text, value by value. Raises `TypeError` if the column mixes kinds, or holds
+    what is no label: the argument is what it holds, in words.
     """
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
@@ -119,19 +109,21 @@ def is_category(column):
     return isinstance(column.dtype, pd.CategoricalDtype) or kind_of(column) == "text"
 
 
-def labels_as(column, kind):
-    """Labels of the rows of a settled column, as those of `kind` are written.
+def refuse_other_kind(column, kind):
+    """Refuse a settled column if the fit had another kind; numbers may be decimals."""
+    mine = kind_of(column)
+    if mine != kind and {mine, kind} != {"whole", "number"}:
+        mend = "write the labels as the table of the fit did"
+        where = f"the fit had {KINDS[kind]}"
+        refuse(faults.wrong_kind(column.name, KINDS[mine], mend, where=where))
 
-    Raises
-    ------
-    TypeError
-        If the column is of another kind: the argument names it.
-    """
+
+def labels_as(column, kind):
+    """Labels of the rows of a settled column, as those of `kind` are written."""
+    refuse_other_kind(column, kind)
     codes, values = pd.factorize(column)
     values = np.asarray(values)
     mine = kind_of(column)
-    if mine != kind and {mine, kind} != {"whole", "number"}:
-        raise TypeError(KINDS[mine])
     if mine == "number" and kind == "whole":
         whole = np.mod(values, 1) == 0
         values = [int(v) if w else v for v, w in zip(values, whole, strict=True)]

@@ -12,15 +12,7 @@ LEAST, SETTLED, GROUPS = 400, 1.02, 4
 
 
 class Ensemble:
-    """Chains that learn from each other where to go.
-
-    Parameters
-    ----------
-    log_density : callable
-        Takes (m, size) and returns (m,), up to a constant.
-    walkers : numpy.ndarray
-        Where the chains start; shape (an even number, size).
-    rng : numpy.random.Generator
+    """Chains that learn from each other where to go: `walkers`, an even number.
 
     Notes
     -----
@@ -58,28 +50,10 @@ class Ensemble:
         return chains.reshape(-1, chains.shape[2])
 
     def settle(self, count, wanted, rng):
-        """Run on until the chains agree.
+        """Run on until the chains agree: draws (count, size), and what they are worth.
 
-        Parameters
-        ----------
-        count : int
-            Draws to return.
-        wanted : int
-            Effective draws wanted; fewer, `LEAST` at the least, where that would
-            take more than `LONGEST` steps.
-        rng : numpy.random.Generator
-
-        Returns
-        -------
-        draws : numpy.ndarray
-            Shape (count, size).
-        effective : float
-            Effective number of independent draws.
-
-        Raises
-        ------
-        ModeError
-            If the chains have not settled after `LONGEST` steps.
+        Where as many as `wanted` would take more than `LONGEST` steps, `LEAST` will do;
+        where even they do not come, `ModeError`.
         """
         while True:
             done = self.sampler.iteration

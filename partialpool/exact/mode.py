@@ -4,33 +4,20 @@ import numpy as np
 
 # The longest step over which differences are taken for derivatives.
 LONGEST_STEP = 0.01
+# The climb is over where the density can rise by half of this, by its derivatives.
+TOLERANCE = 1e-4
 
 
 class ModeError(RuntimeError):
     """No mode was found: the density may be improper or not smooth."""
 
 
-def find_mode(log_density, start, *, steps=100, tolerance=1e-4):
+def find_mode(log_density, start, *, steps=100):
     """Climb to the mode by damped Newton steps on finite differences.
 
-    Parameters
-    ----------
-    log_density : callable
-        Takes (m, size) and returns (m,).
-    start : numpy.ndarray
-        Shape (size,).
-
-    Returns
-    -------
-    mode : numpy.ndarray
-        Shape (size,).
-    precision : numpy.ndarray
-        Minus the second derivatives at the mode; shape (size, size).
-
-    Raises
-    ------
-    ModeError
-        If the climb does not end, or only where the density is lost to rounding.
+    `log_density` goes from (m, size) to (m,). Returns the mode, (size,), and minus the
+    second derivatives there, (size, size). Raises `ModeError` if the climb does not
+    end, or only where the density is lost to rounding.
     """
     x, damping = np.asarray(start, dtype=float), 1.0
     value = log_density(x[None])[0]
@@ -59,7 +46,7 @@ def find_mode(log_density, start, *, steps=100, tolerance=1e-4):
         if gain > 0:
             x, value = x + moves[best], values[best]
             damping = trials[min(best, len(trials) - 1)] * (4 if best <= 1 else 1)
-        if decrement < tolerance or gain <= 0:
+        if decrement < TOLERANCE or gain <= 0:
             if gain <= 0 and decrement > 0.1:
                 damping /= 100
                 if damping < 1e-10:

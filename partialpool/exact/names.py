@@ -44,19 +44,7 @@ def pair_dim(factor):
 
 
 def check_names(design, correlated):
-    """Refuse a model in which two things would have one name.
-
-    Parameters
-    ----------
-    design : partialpool.exact.design.Design
-    correlated : bool
-        Whether there are correlations to be named.
-
-    Raises
-    ------
-    TableError
-        If a variable or dimension would hide another: which columns to rename.
-    """
+    """Refuse a model in which two variables or dimensions would have one name."""
     taken = {SIGMA: "the residual standard deviation"}
     taken |= {step: f"the dimension of the {step}s" for step in STEPS}
     dims, shared = {}, {}
@@ -92,13 +80,9 @@ def check_names(design, correlated):
 
 def _take(taken, name, what):
     if name in taken:
+        both = f"{what[0].upper()}{what[1:]} and {taken[name]}"
         raise TableError(
-            f"{_capital(what)} and {taken[name]} would both be called {name} in the "
-            "posterior: rename the column with table.rename(columns={…}), and in the "
-            "formula."
+            f"{both} would both be called {name} in the posterior: rename the column "
+            "with table.rename(columns={…}), and in the formula."
         )
     taken[name] = what
-
-
-def _capital(text):
-    return text[0].upper() + text[1:]

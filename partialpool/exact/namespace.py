@@ -13,14 +13,14 @@ FUNCTIONS = {
 }
 
 
-def known_names(environment):
+def known(environment):
     """What a formula may use besides columns: formulae's, the caller's, Bambi's."""
     from formulae.categorical import ENCODINGS
     from formulae.environment import Environment
     from formulae.transforms import TRANSFORMS
 
     own = Environment([{**TRANSFORMS, **ENCODINGS}])
-    return own.with_outer_namespace(with_functions(environment).namespace).namespace
+    return own.with_outer_namespace(with_functions(environment).namespace)
 
 
 def with_functions(environment):

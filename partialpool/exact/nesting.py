@@ -9,16 +9,8 @@ from scipy import sparse
 def find_stages(gram, factors):
     """Find factors that can be eliminated after the largest, group by group.
 
-    Parameters
-    ----------
-    gram : partialpool.exact.gram.Gram
-    factors : list of (int, int)
-
-    Returns
-    -------
-    list of (numpy.ndarray, dict)
-        Columns (groups, effects) of each such factor, and of each later one by
-        its place in the list: the group that each group belongs to.
+    Returns the columns (groups, effects) of each such factor, and of each later one by
+    its place in the list: the group that each group belongs to.
 
     Notes
     -----
@@ -29,20 +21,18 @@ def find_stages(gram, factors):
     if gram.largest is None:
         return []
     kept = [i for i in range(len(factors)) if i != gram.largest]
-    columns = {
-        i: np.arange(gram.slices[i].start, gram.slices[i].stop).reshape(factors[i])
-        for i in kept
-    }
+    columns = {i: gram.places[i] for i in kept}
     touches = _touches_largest(gram, factors, columns)
     if not any(_nested(touch) for touch in touches.values()):
         return []
-    touches |= _touches_others(gram, factors, columns, touches)
+    touches |= _touches_others(gram, factors, columns)
+    _fill(touches, gram.largest, kept)
     order = []
     while free := _free(kept, order, touches, gram.largest):
         # The finer of two comes first: the other can follow.
         best = max(free, key=lambda i: factors[i])
-        _fill(touches, best, [i for i in kept if i not in (best, *order)])
         order.append(best)
+        _fill(touches, best, [i for i in kept if i not in order])
     return [
         (
             columns[i],
@@ -72,22 +62,20 @@ def _fill(touches, gone, kept):
 
 def _touches_largest(gram, factors, columns):
     """Which groups of the largest factor have to do with which of each other."""
-    support = by_group(gram.cross, gram.within.shape[:2])
+    support = by_group(gram.flat_cross, gram.within.shape[:2])
     return {
         (gram.largest, i): by_group(support[place.ravel()].T, factors[i])
         for i, place in columns.items()
     }
 
 
-def _touches_others(gram, factors, columns, touches):
-    """Which groups of two other factors have to do with each other, largest gone."""
-    others = {}
+def _touches_others(gram, factors, columns):
+    """Which groups of two other factors have to do with each other."""
+    touches = {}
     for i, j in itertools.permutations(columns, 2):
         direct = gram.dense[columns[i].ravel()][:, columns[j].ravel()]
-        direct = by_group(by_group(direct, factors[j]).T, factors[i]).T
-        fill = touches[gram.largest, i].T @ touches[gram.largest, j]
-        others[i, j] = found(direct + fill)
-    return others
+        touches[i, j] = by_group(by_group(direct, factors[j]).T, factors[i]).T
+    return touches
 
 
 def _nested(touch):
@@ -105,8 +93,6 @@ def _parents(touch):
 def by_group(cross, shape):
     """Which columns have a product with each group: (columns, groups)."""
     groups, effects = shape
-    if not sparse.issparse(cross):
-        cross = cross.reshape(len(cross), -1)
     member = np.repeat(np.arange(groups), effects)
     member = sparse.csr_array(
         (np.ones(len(member)), (np.arange(len(member)), member)),

@@ -8,35 +8,18 @@ CHAINS = 4
 
 
 def make_tree(design, gram, density, sample, dense, eliminated):
-    """Give all draws their names.
-
-    Parameters
-    ----------
-    design : partialpool.exact.design.Design
-    gram : partialpool.exact.gram.Gram
-    density : partialpool.exact.density.Marginal
-    sample : partialpool.exact.importance.Sample
-    dense, eliminated : numpy.ndarray
-        As :meth:`~partialpool.exact.density.Marginal.draw` returns them.
-
-    Returns
-    -------
-    xarray.DataTree
-    """
+    """Give all draws their names: a DataTree."""
     import xarray as xr
 
     variables, coords = {}, {}
     _add_common(variables, coords, design, dense)
     for i, factor in enumerate(design.factors):
-        if i == gram.largest:
-            effects = eliminated
-        else:
-            groups = len(factor.levels)
-            effects = dense[:, gram.slices[i]].reshape(len(dense), groups, -1)
+        place = gram.places[i]
+        effects = eliminated if place is None else np.take(dense, place, axis=1)
         _add_effects(variables, coords, factor, effects)
     _add_sds(variables, coords, design, density, sample.draws)
     chains = {
-        name: (("chain", "draw", *dims), _by_chain(values))
+        name: ((*names.STEPS, *dims), values.reshape(CHAINS, -1, *values.shape[1:]))
         for name, (dims, values) in variables.items()
     }
     steps = {"chain": np.arange(CHAINS), "draw": np.arange(len(dense) // CHAINS)}
@@ -51,10 +34,6 @@ def make_tree(design, gram, density, sample, dense, eliminated):
         "recipe": design.recipe.to_json(),
     }
     return tree
-
-
-def _by_chain(values):
-    return values.reshape(CHAINS, -1, *values.shape[1:])
 
 
 def _each_term(terms, values):
@@ -99,7 +78,7 @@ def _add_sds(variables, coords, design, density, theta):
         for term, sds in _each_term(factor.terms, np.exp(theta[:, scale.sds])):
             named = _named(term, sds, names.expression_dim(term.name), coords)
             variables[names.group_sd(term.name)] = named
-        if scale.correlations.start != scale.correlations.stop:
+        if scale.is_correlated:
             _add_correlations(variables, factor, density, scale, theta)
 
 

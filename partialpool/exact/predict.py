@@ -93,23 +93,19 @@ def predict(fit, rows, *, unseen="refuse", seed=None):
 def expect(fit, rows, unseen, rng, environment):
     """Expectation of each row: from the common terms alone, and with its groups.
 
-    Returns
-    -------
-    population, mean : numpy.ndarray
-        Shape (chains, draws, rows).
+    Each has the shape (chains, draws, rows).
     """
     recipe = read_recipe(fit)
     formula = parse(recipe.formula, environment)
     posterior = fit["posterior"].to_dataset()
     table = recipe.read(rows)
     _refuse_too_many(posterior, len(table))
-    terms = evaluate_again(recipe, formula)
-    population = _population(posterior, terms, table)
+    common, groups = evaluate_again(recipe, formula)
+    population = _population(posterior, common, table)
     mean = population.copy()
     # A predictor may have the name that correlations would have.
-    common = [names.variable(name) for name in _common_terms(terms)]
+    common = [names.variable(term.name) for term in common]
     others = posterior.drop_vars(common, errors="ignore")
-    groups = terms.group.terms.values() if terms.group else []
     for name in dict.fromkeys(term.factor.name for term in groups):
         mine = [term for term in groups if term.factor.name == name]
         mean += _group_effects(others, recipe, mine, table, unseen, rng)
@@ -158,18 +154,14 @@ def _refuse_too_many(posterior, rows):
         )
 
 
-def _common_terms(terms):
-    return terms.common.terms if terms.common else {}
-
-
 def _population(posterior, terms, table):
     shape = posterior[names.SIGMA].shape
     total = np.zeros((*shape, len(table)))
-    for name, term in _common_terms(terms).items():
+    for term in terms:
         if term.kind == "offset":
             total += offset_of(term, table)
             continue
-        draws = posterior[names.variable(name)].to_numpy().reshape(*shape, -1)
+        draws = posterior[names.variable(term.name)].to_numpy().reshape(*shape, -1)
         total += draws @ columns_of(term, table).T
     return total
 
@@ -190,32 +182,20 @@ def _group_effects(posterior, recipe, terms, table, unseen, rng):
     place[place < 0] = len(known) + np.searchsorted(new, labels[place < 0].astype(str))
     columns = np.concatenate([columns_of(term.expr, table) for term in terms], axis=1)
     used, place = np.unique(place, return_inverse=True)
-    seen = _side_by_side(posterior, [t.name for t in terms], names.variable, 3)
+    # A term of one effect has no dimension for it, others have it before the groups.
+    shape = (*posterior[names.SIGMA].shape, -1, len(known))
+    seen = [posterior[names.variable(t.name)].to_numpy().reshape(shape) for t in terms]
+    seen = np.concatenate(seen, axis=2).swapaxes(2, 3)[:, :, used[used < len(known)]]
     drawn = _draw_groups(posterior, terms, new, rng)
-    seen = seen[:, :, used[used < len(known)]]
     effects = np.concatenate([seen, drawn], axis=2)[:, :, place]
     return np.einsum("cdrk,rk->cdr", effects, columns)
 
 
-def _side_by_side(posterior, terms, name_of, flat):
-    """Draws of all terms of a factor, its effects on the last axis.
-
-    A variable with `flat` dimensions has one effect; others have a dimension more,
-    the effects before the groups.
-    """
-    parts = []
-    for term in terms:
-        values = posterior[name_of(term)].to_numpy()
-        if values.ndim == flat:
-            parts.append(values[..., None])
-        else:
-            parts.append(values.swapaxes(2, -1) if flat == 3 else values)
-    return np.concatenate(parts, axis=-1)
-
-
 def _draw_groups(posterior, terms, labels, rng):
-    sds = _side_by_side(posterior, [t.name for t in terms], names.group_sd, 2)
-    size = sds.shape[-1]
+    shape = (*posterior[names.SIGMA].shape, -1)
+    sds = [posterior[names.group_sd(t.name)].to_numpy().reshape(shape) for t in terms]
+    sds = np.concatenate(sds, axis=2)
+    size = sds.shape[2]
     # Each group has a stream of its own, so that it does not matter which others
     # are asked for along with it.
     stem = int(rng.spawn(1)[0].integers(2**63))

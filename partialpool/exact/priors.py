@@ -62,43 +62,22 @@ SD_DENSITIES = {
 class Priors:
     """What the posterior needs of the priors, all standard deviations one by one.
 
-    Attributes
-    ----------
-    mean, precision : numpy.ndarray
-        Of the intercept and the common columns, in the order of the design;
-        shape (p,). Predictors are centred, as in Bambi, and the outcome is
-        measured from the design's shift.
-    sigma : callable
-        Log density of the residual standard deviation, up to a constant.
-    group_sds : list of list of callable
-        For each grouping factor, the log densities of its standard deviations.
+    Predictors are centred, as in Bambi, and the outcome is measured from the design's
+    shift.
     """
 
-    mean: np.ndarray
-    precision: np.ndarray
-    sigma: object
+    mean: np.ndarray  # of the intercept and the common columns: (p,)
+    precision: np.ndarray  # of the same
+    sigma: object  # callable: log density of the residual sd, up to a constant
+    # The same of each factor's standard deviations, in a list of its own.
     group_sds: list
 
 
 def choose_priors(design, wanted):
-    """Bambi's default priors for a design, with the user's in their place.
+    """Bambi's default priors for a design, with the user's in their place: `Priors`.
 
-    Parameters
-    ----------
-    design : partialpool.exact.design.Design
-        Names, and the means and standard deviations of its columns.
-    wanted : dict
-        Term name, ``"Intercept"``, ``"common"``, ``"group_specific"`` or
-        ``"sigma"`` to :class:`Prior` (or ``bambi.Prior``).
-
-    Returns
-    -------
-    Priors
-
-    Raises
-    ------
-    ValueError
-        If a name is not in the model, or a prior has no closed form here.
+    Raises `ValueError` if a name is not in the model, or a prior has no closed form
+    here.
 
     Notes
     -----
@@ -182,14 +161,17 @@ def _slope_sigma(design, term):
     return WIDTH * design.outcome_sd / term.sd
 
 
-def _intercept_scale(design, wanted):
+def _width(design, term, wanted):
+    """Width of the default prior of a term, or of that of its standard deviation."""
+    if not term.is_intercept:
+        return _slope_sigma(design, term)
     # Room for the intercept of predictors that are not centred; only the terms
     # whose prior Bambi scales itself count.
     variance = (WIDTH * design.outcome_sd) ** 2
-    for term in design.common:
-        if term.name not in ("Intercept", *wanted) and "common" not in wanted:
-            sigma = _slope_sigma(design, term)
-            variance += float(((sigma * term.mean) ** 2).sum())
+    for common in design.common:
+        if common.name not in ("Intercept", *wanted) and "common" not in wanted:
+            sigma = _slope_sigma(design, common)
+            variance += float(((sigma * common.mean) ** 2).sum())
     return np.sqrt(variance)
 
 
@@ -198,7 +180,8 @@ def _common_priors(design, wanted):
     for term in design.common:
         prior = wanted.get(term.name, wanted.get("common"))
         if prior is None:
-            prior = _default_common(design, term, wanted)
+            mu = design.outcome_mean if term.is_intercept else 0
+            prior = Prior("Normal", mu=mu, sigma=_width(design, term, wanted))
         if getattr(prior, "name", None) not in ("Normal", "Flat"):
             raise ValueError(
                 f"The prior of {term.name} is {getattr(prior, 'name', prior)}, and "
@@ -252,25 +235,11 @@ def _for_each_column(name, key, value, columns):
     return numbers
 
 
-def _default_common(design, term, wanted):
-    if term.is_intercept:
-        sigma = _intercept_scale(design, wanted)
-        return Prior("Normal", mu=design.outcome_mean, sigma=sigma)
-    return Prior("Normal", mu=0, sigma=_slope_sigma(design, term))
-
-
-def _default_group(design, term, wanted):
-    if term.is_intercept:
-        sigma = _intercept_scale(design, wanted)
-    else:
-        sigma = _slope_sigma(design, term)
-    return Prior("Normal", mu=0, sigma=Prior("HalfNormal", sigma=sigma))
-
-
 def _group_densities(design, term, wanted):
     prior = wanted.get(term.name, wanted.get("group_specific"))
     if prior is None:
-        prior = _default_group(design, term, wanted)
+        sigma = _width(design, term, wanted)
+        prior = Prior("Normal", mu=0, sigma=Prior("HalfNormal", sigma=sigma))
     family = getattr(prior, "name", prior)
     if family != "Normal" or np.any(prior.args.get("mu", 0)):
         raise ValueError(

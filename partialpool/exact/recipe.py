@@ -17,7 +17,7 @@ from partialpool.columns import (
 from partialpool.exact import transforms
 from partialpool.exact.calls import callee, predictors
 from partialpool.exact.formula import FormulaError, plain_errors
-from partialpool.exact.labels import KINDS, is_category, kind_of, settle
+from partialpool.exact.labels import is_category, kind_of, refuse_other_kind, settle
 from partialpool.exact.namespace import with_functions
 from partialpool.exact.table import settle_or_refuse
 from partialpool.faults import refuse
@@ -30,45 +30,32 @@ LARGEST_EXACT = 2**53
 
 @dataclass(frozen=True)
 class Column:
-    """What a fit remembers of one column.
+    """What a fit remembers of one column."""
 
-    Attributes
-    ----------
-    kind : str
-        A key of `labels.KINDS`.
-    levels : list or None
-        Of a category, in the order of the fit. None for a number, and for a column
-        that only groups rows: the posterior has its labels.
-    ordered : bool
-    moments : (float, float) or None
-        Mean and standard deviation, over all rows, of a number.
-    """
-
-    kind: str
+    kind: str  # a key of `labels.KINDS`
+    # Of a category, in the order of the fit. None for a number, and for a column that
+    # only groups rows: the posterior has its labels.
     levels: list | None = None
     ordered: bool = False
+    # Mean and standard deviation, over all rows, of a number.
     moments: tuple | None = None
+
+    @property
+    def is_number(self):
+        """Whether it enters as a number, and not level by level."""
+        return self.moments is not None and self.levels is None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that predictions need of the table behind a fit, as plain values.
-
-    Attributes
-    ----------
-    formula : str
-    columns : dict
-        :class:`Column` of each predictor and group, by name.
-    states : list of dict
-        What each transformation with a memory, such as ``scale(x)``, remembers.
-    values : list of float
-        What the terms come to at the levels and moments of the columns: other
-        values mean that a function or number named in the formula has changed.
-    """
+    """All that predictions need of the table behind a fit, as plain values."""
 
     formula: str
-    columns: dict
+    columns: dict  # `Column` of each predictor and group, by name
+    # What each transformation with a memory, such as ``scale(x)``, remembers.
     states: list = field(default_factory=list)
+    # What the terms come to at the levels and moments of the columns: other values mean
+    # that a function or number named in the formula has changed.
     values: list = field(default_factory=list)
 
     def to_json(self):
@@ -83,19 +70,10 @@ class Recipe:
         return cls(**stored | {"columns": columns})
 
     def read(self, table):
-        """Bring new rows to the kinds of columns that the fit had.
+        """Bring new rows to the kinds of columns, and the levels, that the fit had.
 
-        Returns
-        -------
-        pandas.DataFrame
-            The columns of the recipe, settled; categories with the levels of the
-            fit.
-
-        Raises
-        ------
-        TableError
-            If a column is absent, incomplete, of another kind, or holds a level
-            that the fit has not seen.
+        Raises `TableError` if a column is absent, incomplete, of another kind, or holds
+        a level that the fit has not seen.
         """
         check_shape(table, mend=ADVICE, called=NEW)
         check_names(list(table.columns), self.columns, called=NEW)
@@ -107,18 +85,12 @@ class Recipe:
 
 
 def _as_known(column, known):
-    is_number = known.moments is not None and known.levels is None
-    settled = (_as_numbers if is_number else settle_or_refuse)(column)
+    settled = (_as_numbers if known.is_number else settle_or_refuse)(column)
     refuse(infinite_fault(settled))
-    if is_number:
+    if known.is_number:
         return settled
-    mine = kind_of(settled)
-    if mine != known.kind and {mine, known.kind} != {"whole", "number"}:
-        mend = "write the labels as the table of the fit did"
-        where = f"the fit had {KINDS[known.kind]}"
-        fault = faults.wrong_kind(column.name, KINDS[mine], mend, where=where)
-        raise faults.TableError(fault)
-    if mine == "number" and known.kind == "whole":
+    refuse_other_kind(settled, known.kind)
+    if kind_of(settled) == "number" and known.kind == "whole":
         _refuse_rounded(settled)
     if known.levels is None:
         return settled
@@ -139,14 +111,10 @@ def _refuse_rounded(column):
     """Refuse decimals so large that each stands for several whole numbers."""
     large = column.to_numpy()[np.abs(column.to_numpy()) > LARGEST_EXACT]
     if len(large):
-        fault = faults.not_kept(
-            column.name,
-            f"{large[0]:.17g}",
-            faults.rows(len(large), len(column)),
-            "and decimals of that size stand for several whole numbers",
-            "keep them as int64, as the table of the fit had them",
-        )
-        raise faults.TableError(fault)
+        found = faults.rows(len(large), len(column))
+        because = "and decimals of that size stand for several whole numbers"
+        mend = "keep them as int64, as the table of the fit had them"
+        refuse(faults.not_kept(column.name, f"{large[0]:.17g}", found, because, mend))
 
 
 def _out_of_categories(column):
@@ -167,22 +135,12 @@ def _as_numbers(column):
 
 
 def make_recipe(formula, rows):
-    """Note what is needed to find the same columns in another table.
-
-    Parameters
-    ----------
-    formula : partialpool.exact.formula.Formula
-    rows : partialpool.exact.rows.Rows
-
-    Returns
-    -------
-    Recipe
-    terms : formulae.matrices.DesignMatrices
-        As :func:`evaluate` returns them.
-    """
+    """Note what finds the same columns in another table: a `Recipe`, and its terms."""
     description = formula.describe()
     grouping = formula.grouping_columns()
-    encoded = _encoded(description)
+    # Numbers that a term encodes level by level.
+    encoded = [c for c in predictors(description) if callee(c) in ("C", "S", "T")]
+    encoded = set().union(*(component.var_names for component in encoded))
     columns = {}
     for name in rows.table:
         column = rows.table[name]
@@ -203,7 +161,7 @@ def make_recipe(formula, rows):
         states = transforms.learn(description, rows, formula.environment)
     recipe = Recipe(formula.text, columns, states)
     terms = evaluate(description, recipe, formula.environment)
-    return replace(recipe, values=_values(terms)), terms
+    return replace(recipe, values=_values(*terms)), terms
 
 
 def _refuse_one_level(columns):
@@ -215,28 +173,13 @@ def _refuse_one_level(columns):
             )
 
 
-def _encoded(description):
-    """Columns of numbers that a term encodes level by level: set of str."""
-    encoded = [c for c in predictors(description) if callee(c) in ("C", "S", "T")]
-    return set().union(*(component.var_names for component in encoded))
-
-
 def evaluate(description, recipe, environment):
     """Let formulae settle the encoding of each term on a small table.
 
-    The table holds each level and two values of each number. With what its
-    transformations remember, that is all that the terms depend on.
-
-    Parameters
-    ----------
-    description : formulae.terms.terms.Model
-        Made anew, its transformations restored.
-    recipe : Recipe
-    environment : formulae.environment.Environment
-
-    Returns
-    -------
-    formulae.matrices.DesignMatrices
+    Returns the common and the group terms. The table holds each level and two values of
+    each number. With what its transformations remember, that is all that the terms
+    depend on. The description is used up: it was made anew, and its transformations
+    restored.
     """
     from formulae.matrices import DesignMatrices
 
@@ -247,37 +190,33 @@ def evaluate(description, recipe, environment):
         table = _small_table(recipe)
         built = DesignMatrices(description, table, with_functions(environment))
     _refuse_made_categories(description, recipe)
-    for term in _expressions(built):
+    common = list(built.common.terms.values()) if built.common else []
+    groups = list(built.group.terms.values()) if built.group else []
+    for term in [*common, *(term.expr for term in groups)]:
         if np.size(term.data) == 0:
             raise FormulaError(
                 f"{term.name} is the same in every row, and a predictor has to "
                 "differ: take it out of the formula."
             )
-    return built
+    return common, groups
 
 
 def evaluate_again(recipe, formula):
     """Evaluate for a recipe that is there, and see that nothing has changed."""
     description = formula.describe()
     transforms.restore(description, recipe.states)
-    built = evaluate(description, recipe, formula.environment)
-    if not np.allclose(_values(built), recipe.values, rtol=1e-9, equal_nan=True):
+    terms = evaluate(description, recipe, formula.environment)
+    if not np.allclose(_values(*terms), recipe.values, rtol=1e-9, equal_nan=True):
         raise FormulaError(
             f"A function or a number that the formula '{recipe.formula}' takes from "
             "your code gives other values than at the fit: set it back, or fit again."
         )
-    return built
+    return terms
 
 
-def _expressions(built):
-    groups = built.group.terms.values() if built.group else []
-    common = built.common.terms.values() if built.common else []
-    return [*common, *(term.expr for term in groups)]
-
-
-def _values(built):
-    parts = [term.data for term in _expressions(built)]
-    flat = [np.ravel(np.asarray(part, dtype=float)) for part in parts]
+def _values(common, groups):
+    terms = [*common, *(term.expr for term in groups)]
+    flat = [np.ravel(np.asarray(term.data, dtype=float)) for term in terms]
     return np.concatenate([np.zeros(0), *flat]).tolist()
 
 
@@ -287,28 +226,20 @@ def _small_table(recipe):
     signs = np.resize([-1.0, 1.0], size)
     small = {}
     for name, known in columns:
-        if known.levels is not None:
-            values = np.resize(np.array(known.levels, dtype=object), size).tolist()
-            small[name] = (
-                pd.Categorical(values, known.levels, ordered=True)
-                if known.moments is None
-                else values
-            )
-        elif known.moments is not None:
+        if known.is_number:
             mean, sd = known.moments
             small[name] = mean + sd * signs
-        else:
-            # Formulae wants to see groups; any two will do.
-            small[name] = np.resize(["a", "b"], size).tolist()
+            continue
+        # Formulae wants to see groups; any two will do.
+        levels = np.array(known.levels or ["a", "b"], dtype=object)
+        small[name] = np.resize(levels, size).tolist()
+        if known.levels and known.moments is None:
+            small[name] = pd.Categorical(small[name], known.levels, ordered=True)
     return pd.DataFrame(small, index=range(size))
 
 
 def _refuse_made_categories(description, recipe):
-    numbers = {
-        name
-        for name, known in recipe.columns.items()
-        if known.levels is None and known.moments is not None
-    }
+    numbers = {name for name, known in recipe.columns.items() if known.is_number}
     for component in predictors(description):
         if component.kind == "categoric" and component.var_names & numbers:
             raise FormulaError(

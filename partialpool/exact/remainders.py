@@ -20,43 +20,25 @@ SPARSE_SHARE = 0.15
 
 @dataclass
 class Stage:
-    """A factor eliminated after the largest: its groups touch none of each other.
+    """A factor eliminated after the largest: its groups touch none of each other."""
 
-    Attributes
-    ----------
-    columns : numpy.ndarray
-        Its columns in the Gram matrix; shape (groups, effects).
-    parents : dict
-        Of each later stage that it has products with, the number: the group that
-        each of its groups belongs to.
-    within, cross : slice
-        Where its products with itself, and with the columns that are never
-        eliminated, lie among the numbers that remain.
-    links : dict
-        Where its products with each later stage lie.
-    """
-
-    columns: np.ndarray
-    parents: dict
-    within: slice
-    cross: slice
-    links: dict
+    columns: np.ndarray  # in the Gram matrix: (groups, effects)
+    parents: dict  # of each later stage, by number: the group that each group lies in
+    within: slice  # where its products with itself lie among the remaining numbers
+    cross: slice  # where those with the columns that are never eliminated lie
+    links: dict  # where those with each later stage lie
 
 
 class DenseRemainder:
     """Factors eliminated one after the other, then a dense Cholesky factor.
 
-    Parameters
-    ----------
-    columns : int
-        Columns of the Gram matrix, the outcome included.
-    stages : list of (numpy.ndarray, dict)
-        Columns and parents of each stage.
+    `columns` counts those of the Gram matrix, the outcome included; `stages` are those
+    of :func:`~partialpool.exact.nesting.find_stages`.
     """
 
     is_sparse = False
 
-    def __init__(self, columns, stages=()):
+    def __init__(self, columns, stages):
         gone = [c.ravel() for c, _ in stages]
         self.core = np.setdiff1d(np.arange(columns), np.concatenate([[-1], *gone]))
         self.side, self.columns = len(self.core), columns - 1
@@ -112,12 +94,7 @@ class DenseRemainder:
         return at
 
     def factorise(self, numbers):
-        """Factorise some matrices; `numbers` (m, size) are used up.
-
-        Returns
-        -------
-        DenseFactor
-        """
+        """Factorise some matrices; their `numbers` (m, size) are used up."""
         eliminated = [self._eliminate(s, numbers) for s in range(len(self.stages))]
         matrix = np.take(numbers, self._square, axis=1)
         for gone in eliminated:
@@ -172,23 +149,14 @@ class DenseRemainder:
 
 @dataclass
 class Eliminated:
-    """What one stage leaves behind, to find its effects again.
+    """What one stage leaves behind, to find its effects again."""
 
-    Attributes
-    ----------
-    inverse : numpy.ndarray
-        Of the Cholesky factor of each group; shape (m, groups, effects, effects).
-    cross : numpy.ndarray
-        That times its products with what is never eliminated; shape
-        (m, side, groups, effects).
-    links : dict
-        That times its products with the parents in later stages; each of shape
-        (m, groups, effects, effects of the parent).
-    log_det : numpy.ndarray
-    """
-
+    # Of the Cholesky factor of each group: (m, groups, effects, effects).
     inverse: np.ndarray
+    # That times its products with what is never eliminated: (m, side, groups, effects).
     cross: np.ndarray
+    # That times its products with the parents in later stages: each (m, groups,
+    # effects, effects of the parent).
     links: dict
     log_det: np.ndarray
 
@@ -205,11 +173,7 @@ class DenseFactor:
     def draw(self, which, noise):
         """Solve for the columns, `noise` (n, columns) added to the standardised ones.
 
-        Parameters
-        ----------
-        which : numpy.ndarray
-            Matrix of each draw; copies stand next to each other.
-        noise : numpy.ndarray
+        `which` is the matrix of each draw; copies stand next to each other.
         """
         remainder = self.remainder
         drawn = np.empty_like(noise)
@@ -254,22 +218,10 @@ def _invert_roots(matrices):
 
 
 def plan(gram, factors):
-    """Choose how to hold what remains after the largest factor.
+    """Choose how to hold what remains after the largest factor, dense or sparse.
 
-    Parameters
-    ----------
-    gram : partialpool.exact.gram.Gram
-    factors : list of (int, int)
-        Groups and effects of each grouping factor.
-
-    Returns
-    -------
-    DenseRemainder or SparseRemainder
-
-    Raises
-    ------
-    ValueError
-        If memory can hold neither.
+    `factors` are groups and effects of each grouping factor. Raises `ValueError` if
+    memory can hold neither.
     """
     columns = gram.dense.shape[0]
     stages = find_stages(gram, factors)
@@ -300,6 +252,6 @@ def _pattern(gram):
     """Which products of remaining columns are not 0, once the largest is gone."""
     found = sparse.csr_array(gram.dense != 0, dtype=float)
     if gram.largest is not None:
-        support = by_group(gram.cross, gram.within.shape[:2])
+        support = by_group(gram.flat_cross, gram.within.shape[:2])
         found = found + support @ support.T
     return found

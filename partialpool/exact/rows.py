@@ -12,18 +12,10 @@ from partialpool.exact.formula import FormulaError
 
 @dataclass(frozen=True)
 class Multiplier:
-    """A number for each cell, which may vary within it.
+    """A number for each cell, which may vary within it."""
 
-    Attributes
-    ----------
-    value : numpy.ndarray
-        One number a cell: its mean there.
-    slopes : dict
-        How the number moves with each column whose sums of products within the
-        cell are known.
-    """
-
-    value: np.ndarray
+    value: np.ndarray  # its mean in each cell
+    # How it moves with each column whose sums of products within the cell are known.
     slopes: dict = field(default_factory=dict)
 
     def __mul__(self, other):
@@ -45,36 +37,19 @@ class Multiplier:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a table, or cells that stand for several rows each.
+    """The rows of a table, or cells that stand for several rows each."""
 
-    Attributes
-    ----------
-    table : pandas.DataFrame
-        The predictors and groups that a formula names, settled (see `labels`);
-        of a number that varies within cells, the mean there.
-    outcome : str
-    y : Multiplier
-        The outcome.
-    n : numpy.ndarray
-        Rows in each cell: 1 for a row by itself.
-    within : dict
-        Sums of products about the means of each cell, by the two names.
-    weights : numpy.ndarray or None
-        A weight for each row, as ``weighted(y, w)`` gives it.
-    dropped : dict
-        Rows left out because a value was missing, by column.
-    lost : int
-        All rows left out.
-    """
-
+    # The predictors and groups that a formula names, settled (see `labels`); of a
+    # number that varies within cells, the mean there.
     table: pd.DataFrame
     outcome: str
-    y: Multiplier
-    n: np.ndarray
-    within: dict
-    weights: np.ndarray | None = None
+    y: Multiplier  # the outcome
+    n: np.ndarray  # rows in each cell: 1 for a row by itself
+    within: dict  # sums of products about the means of each cell, by the two names
+    weights: np.ndarray | None = None  # of each row, as ``weighted(y, w)`` gives them
+    # Rows left out for a missing value, by column.
     dropped: dict = field(default_factory=dict)
-    lost: int = 0
+    lost: int = 0  # all rows left out
     _codes: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -93,15 +68,7 @@ class Rows:
         return set().union(*self.within) - {self.outcome}
 
     def codes(self, names):
-        """Number the combinations of some columns that occur.
-
-        Returns
-        -------
-        codes : numpy.ndarray
-            One for each row.
-        combinations : pandas.DataFrame
-            The values behind each code, sorted.
-        """
+        """Number the combinations of some columns: codes, and the sorted values."""
         key = tuple(names)
         if key not in self._codes:
             number = self._number_one if len(key) == 1 else self._number_several
@@ -137,32 +104,15 @@ class Rows:
     def moments_of(self, x, within=0.0):
         """Mean and standard deviation, over all rows, of a number of each cell.
 
-        Parameters
-        ----------
-        x : numpy.ndarray
-            The number, or its mean in the cell.
-        within : float
-            Sum of its squares about those means.
+        Of a number that varies within cells `x` is the mean there, and `within` the sum
+        of its squares about those means.
         """
         mean = np.average(x, weights=self.n)
         variance = np.average((x - mean) ** 2, weights=self.n)
         return float(mean), float(np.sqrt(variance + within / self.count))
 
     def sum_by(self, codes, numbers, size):
-        """Sum a number of each cell by code.
-
-        Parameters
-        ----------
-        codes : numpy.ndarray or None
-            From 0 to `size`; None puts all together.
-        numbers : numpy.ndarray
-        size : int
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (size,).
-        """
+        """Sum a number of each cell by code: (size,). No codes: all together."""
         if codes is None:
             return np.array([numbers.sum()])
         if numbers is self.n and self._all_single:
@@ -175,19 +125,9 @@ class Rows:
         return bool((self.n == 1).all())
 
     def products(self, a, b, *, weighted=True):
-        """Sum over the rows of each cell of two multipliers' product.
+        """Sum the product of two multipliers over the rows of each cell.
 
-        Parameters
-        ----------
-        a, b : Multiplier or None
-            None stands for 1.
-        weighted : bool
-            Whether the weights of the rows count.
-
-        Returns
-        -------
-        numpy.ndarray
-            One number a cell.
+        None stands for 1. Only where `weighted` do the weights of the rows count.
         """
         total = self.n
         if weighted and self.weights is not None:

@@ -14,12 +14,8 @@ LARGEST_WORK = 2e10
 class SparseRemainder:
     """One sparse factorisation, in an order that keeps it sparse.
 
-    Parameters
-    ----------
-    columns : int
-        Columns of the Gram matrix, the outcome included.
-    pattern : scipy.sparse.csr_array
-        Which products are not 0; shape (columns, columns).
+    `columns` counts those of the Gram matrix, the outcome included; `pattern` (columns,
+    columns) says which products are not 0.
     """
 
     is_sparse = True
@@ -94,17 +90,8 @@ class SparseRemainder:
 def count_filled(starts, rows, most):
     """Count the numbers in each column of a sparse Cholesky factor.
 
-    Parameters
-    ----------
-    starts, rows : numpy.ndarray
-        Pattern of the matrix, column by column.
-    most : float
-        Multiplications at which to give up: the counts are infinite then.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (columns,).
+    The pattern of the matrix comes column by column. Beyond `most` multiplications the
+    counts are infinite.
 
     Notes
     -----

@@ -15,20 +15,7 @@ class StructureWarning(UserWarning):
 
 
 def warn_of_structure(design, gram, correlated):
-    """Warn of what the table cannot tell, whatever the draws say.
-
-    Parameters
-    ----------
-    design : partialpool.exact.design.Design
-    gram : partialpool.exact.gram.Gram
-    correlated : bool
-        Whether the effects of a factor may be correlated.
-
-    Warns
-    -----
-    StructureWarning
-        One for each kind of trouble, naming the groups or columns.
-    """
+    """Warn of what the table cannot tell, whatever the draws say."""
     for factor in design.factors:
         groups = len(factor.levels)
         if groups == 1:

@@ -32,23 +32,8 @@ ADVICE = (
 def read_rows(formula, table, *, missing="refuse"):
     """Check that a table holds what a formula names, and take hold of its numbers.
 
-    Parameters
-    ----------
-    formula : partialpool.exact.formula.Formula
-    table : pandas.DataFrame
-        Rows with the outcome; or cells with ``n``, ``mean`` and ``ss`` in its
-        place, as :func:`partialpool.collapse` makes them.
-    missing : {"refuse", "drop"}
-        What to do with rows that lack a value.
-
-    Returns
-    -------
-    Rows
-
-    Raises
-    ------
-    TableError
-        If a column is absent, or does not fit its role.
+    The table has rows with the outcome; or cells with ``n``, ``mean`` and ``ss`` in its
+    place, as :func:`partialpool.collapse` makes them.
     """
     check_shape(table, mend=ADVICE)
     if hold_cells(table, formula.outcome):

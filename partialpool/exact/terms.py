@@ -11,19 +11,7 @@ ALONE = 12
 
 
 def columns_of(term, table):
-    """Columns of a term for a table, as :func:`blocks_of` finds them for rows.
-
-    Parameters
-    ----------
-    term : formulae term
-    table : pandas.DataFrame
-        Settled columns, read by a recipe.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (rows, columns).
-    """
+    """Columns of a term for settled rows, as `blocks_of` has them: (rows, columns)."""
     if term.kind == "intercept":
         return np.ones((len(table), 1))
     columns = np.ones((len(table), 1))
@@ -59,8 +47,6 @@ def by_row(component, table):
         # C() and its like want to see every level in the column.
         whole = pd.concat([levels, part]) if len(levels) else part
         value = np.asarray(component.eval_new_data(whole), dtype=float)
-        if value.ndim == 0:
-            value = np.broadcast_to(value, len(whole))
         return value.reshape(len(whole), -1)[len(levels) :]
 
     return _row_by_row(component.name, work_out, table)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from partialpool.exact.calls import all_calls, names_in
 from partialpool.exact.formula import FormulaError
-from partialpool.exact.namespace import known_names
+from partialpool.exact.namespace import known
 
 MOMENTS = ("center", "scale", "standardize")
 SPLINE, POLYNOMIAL = "bs", "poly"
@@ -20,16 +20,7 @@ def _remembering(description):
 def learn(description, rows, environment):
     """Show each transformation all rows, and keep what it remembers.
 
-    Parameters
-    ----------
-    description : formulae.terms.terms.Model
-    rows : partialpool.exact.rows.Rows
-    environment : formulae.environment.Environment
-
-    Returns
-    -------
-    list of dict
-        Plain values, in the order of the calls.
+    Returns plain values, a dictionary for each call, in their order.
     """
     states = []
     for call in _remembering(description):
@@ -90,32 +81,21 @@ def _options(call, environment):
         "B": ["success"],
         "binary": ["success"],
     }[call.callee]
-    nothing, known = pd.DataFrame(), _Known(known_names(environment))
+    nothing, elsewhere = pd.DataFrame(), known(environment)
     given = dict(zip(names, call.args[1:], strict=False))
     given |= {name: value for name, value in call.kwargs.items() if name != "x"}
-    return {name: value.eval(nothing, known) for name, value in given.items()}
-
-
-class _Known:
-    """What formulae expects of an environment: a namespace."""
-
-    def __init__(self, namespace):
-        self.namespace = namespace
+    return {name: value.eval(nothing, elsewhere) for name, value in given.items()}
 
 
 def _whole(call, argument, rows, environment):
     """Values of an argument, which may not vary within cells."""
-    _refuse_varying(call, argument, rows)
-    return argument.eval(rows.table, _Known(known_names(environment)))
-
-
-def _refuse_varying(call, argument, rows):
     for name in sorted(rows.varying & names_in(argument)):
         raise FormulaError(
             f"{call} needs {argument} in each row, and cells hold sums of {name}: "
             f"make {argument} a column of its own, and name it in by= when you "
             "collapse the table."
         )
+    return argument.eval(rows.table, known(environment))
 
 
 def _moments(call, argument, rows, environment):

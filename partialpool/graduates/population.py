@@ -102,6 +102,9 @@ def draw_truth(n_providers, n_cohorts, rng):
     courses = courses.set_index(["provider", "subject"])
     attainment_shares.index = courses.index
     providers["share"] = courses["share"].groupby("provider").sum()
+    years = pd.Index(YEARS, name="yag", dtype="int8")
+    gap = np.abs(np.subtract.outer(YEARS, YEARS))
+    persistence = PERMANENT_SHARE + (1 - PERMANENT_SHARE) * AUTOCORRELATION**gap
     truth = GraduateTruth(
         subjects=subjects[
             ["share", "female", "providers", "between_sd", "published", "reach"]
@@ -112,10 +115,10 @@ def draw_truth(n_providers, n_cohorts, rng):
         regions=REGIONS["effect"].rename_axis("region"),
         attainment=ATTAINMENT["effect"].rename_axis("prior_attainment"),
         cohorts=cohorts.rename("effect"),
-        widening=pd.Series(WIDENING, index=_years_index()),
+        widening=pd.Series(WIDENING, index=years),
         region_shares=region_shares,
         attainment_shares=attainment_shares,
-        persistence=_persistence(),
+        persistence=pd.DataFrame(persistence, index=years, columns=years),
         tail=TAIL,
     )
     calibrate(truth, published)
@@ -259,17 +262,6 @@ def _draw_effects(subjects, courses, provider_effect, rng):
         roots = np.roots([cov[0, 0], 2 * cov[0, 1], cov[1, 1] - variance])
         effect[rows] = roots.max() * centred
     return effect
-
-
-def _years_index():
-    return pd.Index(YEARS, name="yag", dtype="int8")
-
-
-def _persistence():
-    gap = np.abs(np.subtract.outer(YEARS, YEARS))
-    years = _years_index()
-    transitory = (1 - PERMANENT_SHARE) * AUTOCORRELATION**gap
-    return pd.DataFrame(PERMANENT_SHARE + transitory, index=years, columns=years)
 
 
 def _earnings_parameters(published, female):

@@ -361,7 +361,8 @@ def write_graduates(
     years = _check_years(years)
     rows = n * len(years)
     folder = check_folder(folder, rows)
-    sizes = _batch_sizes(n, max(1, batch_rows // len(years)))
+    size = max(1, batch_rows // len(years))
+    sizes = [size] * (n // size) + [n % size] * (n % size > 0)
     # The first child draws the truth, as in simulate_graduates.
     rngs = iter(np.random.default_rng(seed).spawn(1 + len(sizes)))
     truth = _truth_or_new(truth, n_providers, n_cohorts, next(rngs))
@@ -369,8 +370,3 @@ def write_graduates(
     tables = map(_Sampler(truth, years, n).draw, sizes, rngs, firsts)
     write_tables(tables, folder, len(sizes), rows, progress=progress)
     return truth
-
-
-def _batch_sizes(n, size):
-    whole, rest = divmod(n, size)
-    return [size] * whole + [rest] * (rest > 0)
