@@ -19,7 +19,7 @@ def load_census(year=2014):
     -------
     pandas.DataFrame
         One row per distinct report whose campuses lie in one state, with the
-        columns of :func:`partialpool.load_scorecard` and
+        columns of :func:`~partialpool.data.load_scorecard` and
 
         ``log_earnings`` : float
             Natural log of the median earnings in US dollars.

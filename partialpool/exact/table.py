@@ -33,7 +33,7 @@ def read_rows(formula, table, *, missing="refuse"):
     """Check that a table holds what a formula names, and take hold of its numbers.
 
     The table has rows with the outcome; or cells with ``n``, ``mean`` and ``ss`` in its
-    place, as :func:`partialpool.collapse` makes them.
+    place, as :func:`partialpool.cells.collapse` makes them.
     """
     check_shape(table, mend=ADVICE)
     if hold_cells(table, formula.outcome):

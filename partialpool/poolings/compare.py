@@ -39,8 +39,8 @@ def compare(
     Parameters
     ----------
     table : pandas.DataFrame
-        One row per observation; or cells as :func:`~partialpool.collapse` makes them;
-        or, with `se`, one row per group.
+        One row per observation; or cells as :func:`~partialpool.cells.collapse`
+        makes them; or, with `se`, one row per group.
     outcome : str
         Column of numbers: what is measured, or with `se` the group's estimate.
     group : str or list of str

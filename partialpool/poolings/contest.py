@@ -39,9 +39,9 @@ def contest(
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows, cells or estimates with `se`, as for :func:`~partialpool.compare`.
+        Rows, cells or estimates with `se`, as for :func:`compare`.
     outcome, group, predictors, se, log, tau_prior
-        As for :func:`~partialpool.compare`.
+        As for :func:`compare`.
     methods : sequence of str, optional
         Some of those below; all by default.
     at : pandas.DataFrame, optional
@@ -78,7 +78,7 @@ def contest(
             Morris (1983), Journal of the American Statistical Association 78, which
             allow for its being estimated.
         ``bayes``
-            The posterior of the hierarchical model, as in :func:`~partialpool.compare`.
+            The posterior of the hierarchical model, as in :func:`compare`.
 
     Raises
     ------
