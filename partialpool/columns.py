@@ -148,6 +148,15 @@ def infinite_fault(values):
     return None
 
 
+def positive_fault(values, because, mend):
+    """Say which rows of a column of numbers are not above 0, or return None."""
+    wrong = ~(values > 0)
+    if wrong.any():
+        where = _where(values, wrong)
+        return faults.not_positive(values.name, *where, because=because, mend=mend)
+    return None
+
+
 def number_fault(values, mend=None, where=faults.NUMBERS):
     """Say what a column holds if not real numbers stored as such, or return None."""
     name = values.name

@@ -183,6 +183,12 @@ def infinite(name, count, of, labels=()):
     return _column(name, f"is infinite in {rows(count, of, labels)}", mend + it(count))
 
 
+def not_positive(name, count, of, labels=(), *, because, mend):
+    """Say that numbers are 0 or less where `because` needs them above."""
+    fault = f"is not above 0 in {rows(count, of, labels)}{because}"
+    return _column(name, fault, mend)
+
+
 def no_numbers(
     name, kind, count, of=None, labels=(), *, examples=(), mend=None, where=NUMBERS
 ):

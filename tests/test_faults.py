@@ -76,6 +76,7 @@ SENTENCES = {
     "index_repeats": dict(labels=[0, 1]),
     "missing": dict(name="pay", **WHERE),
     "infinite": dict(name="pay", **WHERE),
+    "not_positive": dict(name="pay", because=", a log is", mend="use logs", **WHERE),
     "no_numbers": dict(name="pay", kind="text", examples=["x"], **WHERE),
     "stored_as": dict(name="pay", stored="text"),
     "true_and_false": dict(name="pay"),

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
-from partialpool.columns import as_list
+from partialpool.exact.priors import WIDTH
 from partialpool.plots import plot_shrinkage, show_legend
 from partialpool.poolings.advice import advise
 from partialpool.poolings.groups import Groups, read_groups
 from partialpool.poolings.intercepts import at_ratio
-from partialpool.poolings.one_way import WIDTH, check_prob, tails_of
+from partialpool.poolings.one_way import check_prob, tails_of
 from partialpool.poolings.spread import Spread, integrate
 
 POOLINGS = ("complete", "none", "partial")
@@ -90,13 +90,9 @@ def compare(
     groups = read_groups(
         table, outcome=outcome, group=group, predictors=predictors, se=se, log=log
     )
-    tau_scale = np.array(
-        [WIDTH * groups.outcome_sd if tau_prior is None else tau_prior]
-    )
-    sigma_scale = np.array([groups.outcome_sd]) if groups.counted else None
-    spread = integrate(groups.sums, tau_scale, sigma_scale)
+    spread = integrate_groups(groups, tau_prior)
     names = {"outcome": outcome, "group": groups.labels.name}
-    return _compare(groups, spread, ci_prob, names, as_list(predictors))
+    return _compare(groups, spread, ci_prob, names)
 
 
 @dataclass(frozen=True)
@@ -227,7 +223,17 @@ class Comparison:
         return rounded.round({"weight": 2})
 
 
-def _compare(groups, spread, ci_prob, names, predictors):
+def integrate_groups(groups, tau_prior):
+    """Integrate both standard deviations of one table, by Bambi's priors: `Spread`.
+
+    `tau_prior` is the scale of the prior between groups, or None.
+    """
+    tau_scale = WIDTH * groups.outcome_sd if tau_prior is None else tau_prior
+    sigma_scale = np.array([groups.outcome_sd]) if groups.counted else None
+    return integrate(groups.sums, np.array([tau_scale]), sigma_scale)
+
+
+def _compare(groups, spread, ci_prob, names):
     sums, probs = groups.sums, tails_of(ci_prob)
     complete = least_squares(groups, 0.0, probs)
     none = least_squares(groups, np.inf, probs)

@@ -9,11 +9,10 @@ from scipy.special import ndtri
 from partialpool import faults
 from partialpool.columns import as_list, check_names
 from partialpool.faults import refuse
-from partialpool.poolings.compare import least_squares
-from partialpool.poolings.groups import read_groups
+from partialpool.poolings.compare import integrate_groups, least_squares
+from partialpool.poolings.groups import labels_of, read_groups
 from partialpool.poolings.intercepts import GroupSums, at_ratio
-from partialpool.poolings.one_way import WIDTH, check_prob, tails_of
-from partialpool.poolings.spread import integrate
+from partialpool.poolings.one_way import check_prob, tails_of
 from partialpool.scores import coverage, interval_score, rmse
 
 # The search for the best ratio of standard deviations: points, rounds, and how far.
@@ -107,10 +106,9 @@ def contest(
         labels, x = _average_rows(at, groups, as_list(group))
         groups, x = _extend(groups, labels, x)
         order = groups.labels.get_indexer(labels)
-    tau_scale = WIDTH * groups.outcome_sd if tau_prior is None else tau_prior
     parts = []
     for method in methods:
-        found = METHODS[method](groups, x, tails_of(ci_prob), tau_scale)
+        found = METHODS[method](groups, x, tails_of(ci_prob), tau_prior)
         columns = dict(zip(("estimate", "low", "high"), found, strict=True))
         part = pd.DataFrame(
             {"method": method, "group": groups.labels}
@@ -196,10 +194,7 @@ def _average_rows(at, groups, columns):
             if at[name].isna().any()
         )
     )
-    label = at[columns[0]]
-    if len(columns) > 1:
-        label = at[columns].astype(str).agg(", ".join, axis=1)
-    code, labels = pd.factorize(label)
+    code, labels = pd.factorize(labels_of(at, columns))
     each = groups.coding.columns(at)
     count = np.bincount(code)
     x = np.stack([np.bincount(code, column) / count for column in each.T], axis=1)
@@ -226,7 +221,7 @@ def _extend(groups, labels, x):
 
 # Methods ----------------------------------------------------------------------
 # Each takes the groups, the predictors to estimate at, the probabilities at the ends
-# of an interval and the scale of the prior, and returns estimate, low and high.
+# of an interval and the prior that was given, and returns estimate, low and high.
 
 
 def _complete(groups, x, probs, _):
@@ -259,9 +254,8 @@ def _reml(groups, x, probs, _):
     return centre, centre - half, centre + half
 
 
-def _bayes(groups, x, probs, tau_scale):
-    sigma_scale = np.array([groups.outcome_sd]) if groups.counted else None
-    spread = integrate(groups.sums, np.array([tau_scale]), sigma_scale)
+def _bayes(groups, x, probs, tau_prior):
+    spread = integrate_groups(groups, tau_prior)
     mean, _, low, high = spread.describe(*spread.given.estimate(x), probs)
     return mean[0], low[0], high[0]
 

@@ -16,6 +16,7 @@ from partialpool.columns import (
     check_shape,
     missing_fault,
     number_fault,
+    positive_fault,
     predictor_faults,
 )
 from partialpool.exact.table import hold_cells
@@ -234,14 +235,8 @@ def _read_estimates(table, outcome, groups, predictors, se, log):
         most_groups=len(table),
     )
     refuse(number_fault(rows[se]))
-    wrong = ~(rows[se] > 0)
-    if wrong.any():
-        labels = list(rows.index[wrong][:5])
-        refuse(
-            f"Column {quote(se)} is not above 0 in "
-            f"{faults.rows(int(wrong.sum()), len(rows), labels)}: a standard error is; "
-            "correct or drop these rows."
-        )
+    mend = "a standard error is; correct or drop these rows"
+    refuse(positive_fault(rows[se], "", mend))
     if rows.duplicated(groups).any():
         label = rows[groups][rows.duplicated(groups)].iloc[0, 0]
         refuse(
@@ -256,14 +251,8 @@ def _read_estimates(table, outcome, groups, predictors, se, log):
 
 
 def _logs(values):
-    wrong = ~(values > 0)
-    if wrong.any():
-        labels = list(values.index[wrong][:5])
-        refuse(
-            f"Column {quote(values.name)} is not above 0 in "
-            f"{faults.rows(int(wrong.sum()), len(values), labels)}, and has no log "
-            "there: correct or drop these rows, or leave log=True out."
-        )
+    mend = "correct or drop these rows, or leave log=True out"
+    refuse(positive_fault(values, ", and has no log there", mend))
     return np.log(values.astype(float))
 
 
@@ -272,7 +261,8 @@ def _logs(values):
 
 def _add_up(cells, groups, predictors, *, counted, log):
     n = cells["n"].to_numpy(float)
-    code, labels = _label(cells, groups)
+    code, labels = pd.factorize(labels_of(cells, groups), sort=True)
+    labels = pd.Index(np.asarray(labels), name=", ".join(groups))
     coding = Coding(cells, n, predictors)
     moving = {f"mean_{p}": p for p in coding.numbers if f"mean_{p}" in cells}
     named = cells.drop(columns=list(moving.values()), errors="ignore")
@@ -315,13 +305,11 @@ def _add_up(cells, groups, predictors, *, counted, log):
     )
 
 
-def _label(cells, groups):
-    if len(groups) == 1:
-        code, labels = pd.factorize(cells[groups[0]], sort=True)
-        return code, pd.Index(np.asarray(labels), name=groups[0])
-    joined = cells[groups].astype(str).agg(", ".join, axis=1)
-    code, labels = pd.factorize(joined, sort=True)
-    return code, pd.Index(labels, name=", ".join(groups))
+def labels_of(rows, columns):
+    """Label the group of each row: of several columns the combination, as text."""
+    if len(columns) == 1:
+        return rows[columns[0]]
+    return rows[columns].astype(str).agg(", ".join, axis=1)
 
 
 def _inside(cells, coding, moving):

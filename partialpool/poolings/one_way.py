@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from partialpool.exact.priors import WIDTH
 from partialpool.poolings import spread
 from partialpool.poolings.intercepts import GroupSums
 from partialpool.poolings.spread import NODES
@@ -11,8 +12,6 @@ from partialpool.poolings.tails import GAMMAS, integrate_tails
 
 # Numbers in one batch of data sets, chosen to stay in a processor's cache.
 BATCH = 100_000
-# Multiple of the outcome's standard deviation in Bambi's default priors.
-WIDTH = 2.5
 
 
 @dataclass(frozen=True)

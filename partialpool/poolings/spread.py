@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from partialpool.exact.priors import SD_DENSITIES
 from partialpool.poolings.intercepts import at_ratio
 from partialpool.poolings.mixture import quantile, weighted_quantiles
 
@@ -122,8 +123,7 @@ class Spread:
         smooth = interpolate(nodes, place)
         weight = np.maximum((self.weight / steps) @ smooth.T, 0)
         low, high = self.edges
-        t = low[:, None] + (high - low)[:, None] * (place + 1) / 2
-        ratio = self.unit[:, None] * np.sinh(t)
+        ratio = self.unit[:, None] * np.sinh(put_between(low, high, place))
         if self.known:
             return ratio * np.exp(self.log_sd[:, :1, 0]), weight
         z, share = np.polynomial.hermite_e.hermegauss(7)
@@ -137,6 +137,28 @@ def interpolate(nodes, place):
     degree = len(nodes) - 1
     vander = np.polynomial.legendre.legvander
     return vander(place, degree) @ np.linalg.inv(vander(nodes, degree))
+
+
+def log_sigma_prior(sigma, scale):
+    """Log density of Bambi's prior of the sd within groups, up to a constant."""
+    return SD_DENSITIES["HalfStudentT"](sigma, PRIOR_DF, scale)
+
+
+def put_between(low, high, places):
+    """Put places between -1 and 1 between two ends, along a new last axis."""
+    low, high = low[..., None], high[..., None]
+    return low + (high - low) * (places + 1) / 2
+
+
+def span(kept, places):
+    """First and last place kept along the last axis, and a step more on each side."""
+    step = places[..., 1] - places[..., 0]
+    last = places.shape[-1] - 1 - kept[..., ::-1].argmax(-1)
+    ends = [
+        np.take_along_axis(places, at[..., None], -1)[..., 0]
+        for at in (kept.argmax(-1), last)
+    ]
+    return [ends[0] - step, ends[1] + step]
 
 
 def integrate(sums, tau_scale, sigma_scale=None):
@@ -177,12 +199,10 @@ def integrate(sums, tau_scale, sigma_scale=None):
         t = low[:, None] + (high - low)[:, None] * place
         log = _log_density(sums, unit, t, tau_scale, sigma_scale)[0]
         kept = log > log.max(1, keepdims=True) - DROP
-        step = t[:, 1] - t[:, 0]
-        first = np.take_along_axis(t, kept.argmax(1)[:, None], 1)[:, 0]
-        last = np.take_along_axis(t[:, ::-1], kept[:, ::-1].argmax(1)[:, None], 1)[:, 0]
-        low, high = np.maximum(first - step, 0), last + step
+        low, high = span(kept, t)
+        low = np.maximum(low, 0)
     nodes, steps = np.polynomial.legendre.leggauss(NODES)
-    t = low[:, None] + (high - low)[:, None] * (nodes + 1) / 2
+    t = put_between(low, high, nodes)
     log, given, log_sd, share = _log_density(sums, unit, t, tau_scale, sigma_scale)
     weight = np.exp(log - log.max(1, keepdims=True)) * steps
     weight /= weight.sum(1, keepdims=True)
@@ -221,9 +241,7 @@ def _log_density(sums, unit, t, tau_scale, sigma_scale):
         + x**2
         - free[..., None] * log_sd
         - 0.5 * given.squares[..., None] / sd**2
-        - 0.5
-        * (PRIOR_DF + 1)
-        * np.log1p((sd / sigma_scale[:, None, None]) ** 2 / PRIOR_DF)
+        + log_sigma_prior(sd, sigma_scale[:, None, None])
         - 0.5 * (ratio[..., None] * sd / tau[..., None]) ** 2
     )
     top = each.max(2, keepdims=True)

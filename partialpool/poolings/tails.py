@@ -12,7 +12,13 @@ import numpy as np
 from scipy.special import gammaincinv, logsumexp, ndtri
 
 from partialpool.poolings.mixture import quantile, weighted_quantiles
-from partialpool.poolings.spread import FINE, PRIOR_DF, interpolate
+from partialpool.poolings.spread import (
+    FINE,
+    interpolate,
+    log_sigma_prior,
+    put_between,
+    span,
+)
 
 # Nodes for tau, mu, g and sigma. With many rows sigma is as good as known, and one
 # node serves.
@@ -139,32 +145,31 @@ class _Nodes:
         middle, wide = 0.5 * np.log(squares / df), 1 / np.sqrt(2 * df)
         log_sd = middle[:, None] + np.sqrt(2) * wide[:, None] * x
         self.sigma = np.exp(log_sd)
-        prior = np.log1p((self.sigma / scale[:, None]) ** 2 / PRIOR_DF)
         self.log_sigma_weight = (
             np.log(share)
             + x**2
             - (df[:, None] - 1) * log_sd
             - 0.5 * squares[:, None] / self.sigma**2
-            - 0.5 * (PRIOR_DF + 1) * prior
+            + log_sigma_prior(self.sigma, scale[:, None])
         )
 
     def _place_others(self, own):
         """Find where the density of tau and mu is, and put the nodes there."""
         ends = [np.zeros(len(own)), np.arcsinh(8 * self.tau_scale / self.unit)]
         for _ in range(ROUNDS):
-            t = _spread(*ends, np.linspace(-1, 1, SEARCH))
+            t = put_between(*ends, np.linspace(-1, 1, SEARCH))
             log = self._search_mu(own, t)[0]
             kept = log > log.max(1, keepdims=True) - DROP
-            ends = _span(kept, t)
+            ends = span(kept, t)
             ends[0] = np.maximum(ends[0], 0)
         x, tau_steps = np.polynomial.legendre.leggauss(TAUS)
         z, mu_steps = np.polynomial.legendre.leggauss(MUS)
         if self.fixed is not None:
             x, tau_steps = np.zeros(1), np.ones(1)
         self.ends, self.tau_steps = ends, tau_steps
-        self.t = _spread(*ends, x)
+        self.t = put_between(*ends, x)
         low, high = self._search_mu(own, self.t)[1]
-        self.mu = _spread(low, high, z)
+        self.mu = put_between(low, high, z)
         wide = (high - low)[..., None]
         self.steps = (tau_steps[:, None] * wide * mu_steps)[:, None]
 
@@ -178,11 +183,11 @@ class _Nodes:
             for end in (low - reach, high + reach)
         )
         for _ in range(ROUNDS):
-            mu = _spread(low, high, np.linspace(-1, 1, SEARCH))
+            mu = put_between(low, high, np.linspace(-1, 1, SEARCH))
             log = self._roughly(own, t, mu)
             best = log.max(2)
             kept = log > best[..., None] - DROP
-            low, high = _span(kept, mu)
+            low, high = span(kept, mu)
         return best, (low, high)
 
     def _roughly(self, own, t, mu):
@@ -309,9 +314,7 @@ class _Nodes:
         nodes = np.polynomial.legendre.leggauss(TAUS)[0]
         place = np.linspace(-1, 1, FINE)
         finely = (weight / self.tau_steps) @ interpolate(nodes, place).T
-        low, high = self.ends
-        t = low[:, None] + (high - low)[:, None] * (place + 1) / 2
-        return self._tau(t), np.maximum(finely, 0)
+        return self._tau(put_between(*self.ends, place)), np.maximum(finely, 0)
 
     def _log_sigma(self, posterior):
         weight, log = posterior.sum((2, 3)), np.log(self.sigma)
@@ -330,23 +333,6 @@ def _mix(moments, share, left, y):
         (left + (share * y) ** 2) * none + 2 * share * y * pull * one + pull**2 * two
     )
     return none, first, second, share * none
-
-
-def _spread(low, high, places):
-    """Put places between -1 and 1 between two ends, along a new last axis."""
-    low, high = low[..., None], high[..., None]
-    return low + (high - low) * (places + 1) / 2
-
-
-def _span(kept, places):
-    """First and last place kept along the last axis, and a step more on each side."""
-    step = places[..., 1] - places[..., 0]
-    last = places.shape[-1] - 1 - kept[..., ::-1].argmax(-1)
-    ends = [
-        np.take_along_axis(places, at[..., None], -1)[..., 0]
-        for at in (kept.argmax(-1), last)
-    ]
-    return [ends[0] - step, ends[1] + step]
 
 
 @cache
