@@ -54,8 +54,10 @@ OVERFLOWING = """() => {
 }"""
 # Code and tables that scroll sideways, and no words above them that say so.
 UNMARKED = """() => [...document.querySelectorAll("article *")]
-  .filter((e) => e.matches("pre, .output, .pst-scrollable-table-container, .numbers"))
+  .filter((e) => e.matches(
+    "pre, .output, .pst-scrollable-table-container, .numbers, div.math mjx-container"))
   .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.checkVisibility())
+  .map((e) => e.matches("mjx-container") ? e.closest("div.math") : e)
   .filter((e) => !getComputedStyle(e, "::before").content.includes("Swipe"))
   .map((e) => e.outerHTML.slice(0, 120))"""
 # The theme marks what scrolls after 300 ms, book.js after 350. The page's own clock:
