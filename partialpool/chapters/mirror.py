@@ -1,0 +1,302 @@
+"""The mirror: one way to pool, many ways to infer, over many data sets at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri, stdtrit
+
+from partialpool.poolings.intercepts import GroupSums, at_ratio
+from partialpool.poolings.one_way import check_prob, one_way, tails_of
+from partialpool.scores import interval_score
+
+# The search for the best ratio of standard deviations: points, rounds, and how far.
+POINTS, ROUNDS, FARTHEST = 40, 6, 1e3
+# Ratios of group means' spread to their noise below which an estimate counts as zero.
+ZERO = 1e-4
+
+
+@dataclass(frozen=True)
+class Sets:
+    """D data sets of J groups, as counts, means and sums of squares, with their truth.
+
+    Attributes
+    ----------
+    n, mean, truth : numpy.ndarray
+        Rows of each group, their mean, and the group's true mean; shape (D, J).
+    ss : numpy.ndarray
+        Squares of the rows about their groups' means, summed over the groups; (D, 1).
+    new : numpy.ndarray
+        True mean of one group more, which no row shows; shape (D,).
+    """
+
+    n: np.ndarray
+    mean: np.ndarray
+    truth: np.ndarray
+    ss: np.ndarray
+    new: np.ndarray
+
+    def sums(self):
+        """Return the sums that every fit starts from."""
+        within = np.zeros((len(self.n), 2, 2))
+        within[:, 1, 1] = self.ss[:, 0]
+        ones = np.ones((*self.n.shape, 1))
+        return GroupSums(self.n, ones, self.mean, within, self.n.sum(1))
+
+
+def draw_sets(sets, groups, *, sizes=(2, 30), between_sd=0.15, within_sd=0.45, seed):
+    """Draw many small data sets from one truth.
+
+    Parameters
+    ----------
+    sets, groups : int
+        How many data sets, D, and how many groups in each, J.
+    sizes : (int, int)
+        Fewest and most rows of a group; sizes are even on the log scale.
+    between_sd, within_sd : float
+        Standard deviations of group means (about zero), and of rows in a group.
+    seed : int or sequence of int
+        Source of all randomness.
+
+    Returns
+    -------
+    Sets
+
+    Examples
+    --------
+    >>> draw_sets(100, 5, seed=1).mean.shape
+    (100, 5)
+    """
+    rng = np.random.default_rng(seed)
+    n = np.rint(np.exp(rng.uniform(*np.log(sizes), (sets, groups))))
+    truth = rng.normal(0, between_sd, (sets, groups))
+    mean = rng.normal(truth, within_sd / np.sqrt(n))
+    free = n.sum(1, keepdims=True) - groups
+    ss = within_sd**2 * rng.chisquare(free)
+    return Sets(n, mean, truth, ss, rng.normal(0, between_sd, sets))
+
+
+# Inference --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What one method says of D data sets.
+
+    Attributes
+    ----------
+    estimate, low, high : numpy.ndarray
+        Of each group's mean, shape (D, J).
+    between_sd : numpy.ndarray
+        Its estimate of the standard deviation between groups, shape (D,); of the
+        posterior the median.
+    new_low, new_high : numpy.ndarray
+        Interval for the mean of a group that has no rows, shape (D,).
+    """
+
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    between_sd: np.ndarray
+    new_low: np.ndarray
+    new_high: np.ndarray
+
+
+def infer(sets, *, ci_prob=0.9):
+    """Pool every data set partially, by each way to infer.
+
+    Parameters
+    ----------
+    sets : Sets
+    ci_prob : float
+        Probability of the equal-tailed intervals.
+
+    Returns
+    -------
+    dict of str to Inference
+        ``ml`` and ``reml`` take the standard deviations as known once they are
+        estimated; ``reml, t`` is ``reml`` but for the new group, whose interval uses
+        Student's t with two degrees of freedom fewer than groups (Higgins, Thompson
+        and Spiegelhalter 2009); ``empirical_bayes`` takes its moment estimate as
+        known; ``morris`` allows for its error (Morris 1983); ``bayes`` is the
+        posterior with the priors of Bambi.
+
+    Examples
+    --------
+    >>> found = infer(draw_sets(50, 8, seed=1))
+    >>> sorted(found)
+    ['bayes', 'empirical_bayes', 'ml', 'morris', 'reml', 'reml, t']
+    """
+    check_prob(ci_prob)
+    sums = sets.sums()
+    z = ndtri(tails_of(ci_prob)[1])
+    t = stdtrit(np.maximum(sums.groups - 2, 1), tails_of(ci_prob)[1])
+    ratio = {name: best_ratio(sums, restricted=name == "reml") for name in LIKELIHOODS}
+    found = {name: _plug_in(sums, ratio[name], name == "reml", z) for name in ratio}
+    found["reml, t"] = _plug_in(sums, ratio["reml"], True, z, t)
+    moments, morris = _empirical_bayes(sums, z)
+    pooled = one_way(sets.mean, n=sets.n, ss=sets.ss, ci_prob=ci_prob)
+    new = pooled.new_group
+    bayes = Inference(
+        pooled.mean, pooled.low, pooled.high, pooled.between_sd.median, new.low, new.high
+    )
+    return found | {"empirical_bayes": moments, "morris": morris, "bayes": bayes}
+
+
+LIKELIHOODS = ("ml", "reml")
+
+
+def best_ratio(sums, *, restricted=True):
+    """Find the most likely ratio of the two standard deviations, 0 included.
+
+    Parameters
+    ----------
+    sums : partialpool.poolings.intercepts.GroupSums
+        Of D data sets.
+    restricted : bool
+        Restricted maximum likelihood, or maximum likelihood.
+
+    Returns
+    -------
+    numpy.ndarray
+        Standard deviation between groups over that within, shape (D,).
+    """
+    unit = 1 / np.sqrt(np.median(sums.n, axis=1))
+    low = np.zeros(len(unit))
+    high = np.full(len(unit), np.arcsinh(FARTHEST))
+    for _ in range(ROUNDS):
+        t = np.linspace(low, high, POINTS, axis=1)
+        log = _log_likelihood(sums, unit[:, None] * np.sinh(t), restricted)
+        best = np.take_along_axis(t, log.argmax(1)[:, None], 1)[:, 0]
+        step = t[:, 1] - t[:, 0]
+        low, high = np.maximum(best - step, 0), best + step
+    return unit * np.sinh(best)
+
+
+def _log_likelihood(sums, ratio, restricted):
+    given = at_ratio(sums, ratio)
+    rows = sums.rows[:, None]
+    if restricted:
+        return -0.5 * (given.log_det + (rows - given.rank) * np.log(given.squares))
+    grown = np.log1p(sums.n[:, None] * ratio[..., None] ** 2).sum(-1)
+    return -0.5 * (grown + rows * np.log(given.squares))
+
+
+def _plug_in(sums, ratio, restricted, z, t=None):
+    """Estimates and intervals that take both standard deviations as known."""
+    given = at_ratio(sums, ratio[:, None])
+    centre, variance = (part[:, 0] for part in given.estimate())
+    free = sums.rows - (given.rank[:, 0] if restricted else 0)
+    sigma = np.sqrt(given.squares[:, 0] / free)
+    half = z * sigma[:, None] * np.sqrt(variance)
+    new = (z if t is None else t) * sigma
+    new = new * np.sqrt(given.inverse[:, 0, 0, 0] + ratio**2)
+    middle = given.slopes[:, 0, 0]
+    return Inference(
+        centre, centre - half, centre + half, ratio * sigma, middle - new, middle + new
+    )
+
+
+def _empirical_bayes(sums, z):
+    """Moment estimates: intervals as if known, and those of Morris (1983)."""
+    k = sums.n.shape[1]
+    sigma2 = sums.within[:, -1, -1] / (sums.rows - k)
+    noise = sigma2[:, None] / sums.n
+    tau2 = _moment_estimate(sums, sigma2, noise)
+    ratio = np.sqrt(tau2 / sigma2)
+    given = at_ratio(sums, ratio[:, None])
+    residual, mu = given.residuals()[:, 0], given.slopes[:, 0]
+    error2 = sigma2 * given.inverse[:, 0, 0, 0]
+    new = z * np.sqrt(tau2 + error2)
+    ends = mu[:, 0] - new, mu[:, 0] + new
+    plain = noise / (noise + tau2[:, None])
+    naive = mu + (1 - plain) * residual, noise * (1 - plain) + plain**2 * error2[:, None]
+    # With k groups and one coefficient, as in section 5 of the paper.
+    shrink = max(k - 3, 0) / max(k - 1, 1) * plain
+    weight = 1 / (noise + tau2[:, None])
+    share = weight / weight.sum(1, keepdims=True)
+    average = (share * noise).sum(1, keepdims=True)
+    doubt = 2 / max(k - 3, 1) * shrink**2 * residual**2
+    doubt = doubt * (average + tau2[:, None]) * weight
+    allowed = mu + (1 - shrink) * residual, noise * (1 - (1 - share) * shrink) + doubt
+    return [
+        Inference(
+            centre,
+            centre - z * np.sqrt(variance),
+            centre + z * np.sqrt(variance),
+            np.sqrt(tau2),
+            *ends,
+        )
+        for centre, variance in (naive, allowed)
+    ]
+
+
+def _moment_estimate(sums, sigma2, noise):
+    k, tau2 = sums.n.shape[1], np.zeros(len(sigma2))
+    for _ in range(200):
+        residual = at_ratio(sums, np.sqrt(tau2 / sigma2)[:, None]).residuals()[:, 0]
+        weight = 1 / (noise + tau2[:, None])
+        excess = k / (k - 1) * residual**2 - noise
+        new = np.maximum((weight * excess).sum(1) / weight.sum(1), 0)
+        moved = np.abs(new - tau2) > 1e-10 * (new + sigma2)
+        tau2 = new
+        if not moved.any():
+            break
+    return tau2
+
+
+# Scores -----------------------------------------------------------------------
+
+
+def score_inferences(found, sets, *, chosen=None, prob=0.9):
+    """Score each way to infer over data sets, with Monte Carlo errors.
+
+    Parameters
+    ----------
+    found : dict of str to Inference
+        What :func:`infer` returned, at ``ci_prob=prob``.
+    sets : Sets
+    chosen : numpy.ndarray of bool, optional
+        The data sets to score, shape (D,); all by default.
+    prob : float
+        Probability that the intervals promise.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a method: ``rmse`` over all groups, ``coverage`` with
+        ``coverage_error``, ``interval_score``, the same for a new group
+        (``new_coverage``, ``new_coverage_error``, ``new_score``), ``zero`` (share of
+        data sets whose standard deviation between groups is estimated as 0),
+        ``between_sd`` (its median) and ``narrowest`` (the tenth percentile of the
+        intervals' widths).
+
+    Notes
+    -----
+    Groups of one data set share their estimates, so errors are taken over data sets.
+    """
+    kept = np.ones(len(sets.n), bool) if chosen is None else chosen
+    rows = {}
+    for name, one in found.items():
+        low, high, truth = one.low[kept], one.high[kept], sets.truth[kept]
+        held = ((low <= truth) & (truth <= high)).mean(1)
+        new = sets.new[kept]
+        new_low, new_high = one.new_low[kept], one.new_high[kept]
+        new_held = (new_low <= new) & (new <= new_high)
+        rows[name] = {
+            "rmse": np.sqrt(((one.estimate[kept] - truth) ** 2).mean()),
+            "coverage": held.mean(),
+            "coverage_error": _error(held),
+            "interval_score": interval_score(low, high, truth, prob=prob),
+            "new_coverage": new_held.mean(),
+            "new_coverage_error": _error(new_held),
+            "new_score": interval_score(new_low, new_high, new, prob=prob),
+            "zero": (one.between_sd[kept] < ZERO).mean(),
+            "between_sd": np.median(one.between_sd[kept]),
+            "narrowest": np.quantile(high - low, 0.1),
+        }
+    return pd.DataFrame(rows).T.rename_axis("method")
+
+
+def _error(held):
+    return held.std(ddof=1) / np.sqrt(len(held))
