@@ -1,12 +1,13 @@
 """The mirror: one way to pool, many ways to infer, over many data sets at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from partialpool.poolings.intercepts import GroupSums, at_ratio
+from partialpool.poolings.mixture import quantile
 from partialpool.poolings.one_way import check_prob, one_way, tails_of
 from partialpool.scores import interval_score
 
@@ -119,13 +120,15 @@ def infer(sets, *, ci_prob=0.9):
         Student's t with two degrees of freedom fewer than groups (Higgins, Thompson
         and Spiegelhalter 2009); ``empirical_bayes`` takes its moment estimate as
         known; ``morris`` allows for its error (Morris 1983); ``bayes`` is the
-        posterior with the priors of Bambi.
+        posterior with the priors of Bambi; ``bayes, seen`` is the same but for the
+        new group, which in each draw takes the place of a group that was seen, as in
+        Bambi 0.21.
 
     Examples
     --------
     >>> found = infer(draw_sets(50, 8, seed=1))
     >>> sorted(found)
-    ['bayes', 'empirical_bayes', 'ml', 'morris', 'reml', 'reml, t']
+    ['bayes', 'bayes, seen', 'empirical_bayes', 'ml', 'morris', 'reml', 'reml, t']
     """
     check_prob(ci_prob)
     sums = sets.sums()
@@ -138,9 +141,23 @@ def infer(sets, *, ci_prob=0.9):
     pooled = one_way(sets.mean, n=sets.n, ss=sets.ss, ci_prob=ci_prob)
     new = pooled.new_group
     bayes = Inference(
-        pooled.mean, pooled.low, pooled.high, pooled.between_sd.median, new.low, new.high
+        pooled.mean,
+        pooled.low,
+        pooled.high,
+        pooled.between_sd.median,
+        new.low,
+        new.high,
     )
-    return found | {"empirical_bayes": moments, "morris": morris, "bayes": bayes}
+    found |= {"empirical_bayes": moments, "morris": morris, "bayes": bayes}
+    return found | {"bayes, seen": _resample(bayes, pooled, ci_prob)}
+
+
+def _resample(bayes, pooled, ci_prob):
+    """Predict a new group by drawing one of those that were seen."""
+    share = np.full(pooled.mean.shape, 1 / pooled.mean.shape[1])
+    curves = pooled.mean[..., None], pooled.sd[..., None]
+    ends = [quantile(p, share, *curves)[:, 0] for p in tails_of(ci_prob)]
+    return replace(bayes, new_low=ends[0], new_high=ends[1])
 
 
 LIKELIHOODS = ("ml", "reml")
@@ -166,14 +183,15 @@ def best_ratio(sums, *, restricted=True):
     high = np.full(len(unit), np.arcsinh(FARTHEST))
     for _ in range(ROUNDS):
         t = np.linspace(low, high, POINTS, axis=1)
-        log = _log_likelihood(sums, unit[:, None] * np.sinh(t), restricted)
+        log = log_likelihood(sums, unit[:, None] * np.sinh(t), restricted)
         best = np.take_along_axis(t, log.argmax(1)[:, None], 1)[:, 0]
         step = t[:, 1] - t[:, 0]
         low, high = np.maximum(best - step, 0), best + step
     return unit * np.sinh(best)
 
 
-def _log_likelihood(sums, ratio, restricted):
+def log_likelihood(sums, ratio, restricted=True):
+    """Log likelihood of ratios, all else at its best: shape (D, K), up to a constant."""
     given = at_ratio(sums, ratio)
     rows = sums.rows[:, None]
     if restricted:
@@ -210,7 +228,10 @@ def _empirical_bayes(sums, z):
     new = z * np.sqrt(tau2 + error2)
     ends = mu[:, 0] - new, mu[:, 0] + new
     plain = noise / (noise + tau2[:, None])
-    naive = mu + (1 - plain) * residual, noise * (1 - plain) + plain**2 * error2[:, None]
+    naive = (
+        mu + (1 - plain) * residual,
+        noise * (1 - plain) + plain**2 * error2[:, None],
+    )
     # With k groups and one coefficient, as in section 5 of the paper.
     shrink = max(k - 3, 0) / max(k - 1, 1) * plain
     weight = 1 / (noise + tau2[:, None])
