@@ -191,7 +191,7 @@ def best_ratio(sums, *, restricted=True):
 
 
 def log_likelihood(sums, ratio, restricted=True):
-    """Log likelihood of ratios, all else at its best: shape (D, K), up to a constant."""
+    """Log likelihood of ratios (D, K), all else at its best, up to a constant."""
     given = at_ratio(sums, ratio)
     rows = sums.rows[:, None]
     if restricted:

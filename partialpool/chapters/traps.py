@@ -136,8 +136,9 @@ def count_silent(asked, *, least=0.8):
     Returns
     -------
     pandas.DataFrame
-        One row a question: ``answered`` (share of the tables), ``coverage`` and ``error`` over all tables,
-        ``unwarned`` and ``unwarned_error`` over those without a warning, and
+        One row a question: ``answered`` (share of the tables), ``coverage`` and
+        ``error`` over all tables, ``unwarned`` and ``unwarned_error`` over those
+        without a warning, and
         ``silent`` (whether that is below `least`).
 
     Examples

@@ -1,0 +1,127 @@
+"""Many data sets at once: each inference against the one that does a single table."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+
+import partialpool as pool
+from partialpool.chapters import mirror
+
+PAIRS = {"reml": "reml", "morris": "empirical_bayes", "bayes": "bayes"}
+
+
+@pytest.fixture(scope="module")
+def table():
+    return pool.simulate_groups(12, sizes=(2, 30), mean=0, seed=4)[0]
+
+
+@pytest.fixture(scope="module")
+def sets(table):
+    by = table.groupby("group")["y"]
+    n, mean = by.size(), by.mean()
+    ss = ((table["y"] - by.transform("mean")) ** 2).sum()
+    shape = (2, len(n))
+    return mirror.Sets(
+        np.broadcast_to(n.to_numpy(float), shape),
+        np.broadcast_to(mean, shape),
+        np.zeros(shape),
+        np.full((2, 1), ss),
+        np.zeros(2),
+    )
+
+
+@pytest.fixture(scope="module")
+def found(sets):
+    return mirror.infer(sets)
+
+
+@pytest.fixture(scope="module")
+def mixed(table):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = smf.mixedlm("y ~ 1", table, groups="group")
+        return {True: model.fit(reml=True), False: model.fit(reml=False)}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_each_says_what_the_contest_says_of_one_table(name, table, found):
+    one = pool.contest(table, outcome="y", group="group", methods=[PAIRS[name]])
+    one = one.set_index("group").sort_index()
+    for column in ("estimate", "low", "high"):
+        # The contest searches farther for its ratio: to about six digits.
+        assert getattr(found[name], column)[1] == pytest.approx(one[column], abs=2e-5)
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_the_spread_between_groups_is_that_of_mixedlm(restricted, found, mixed):
+    name = "reml" if restricted else "ml"
+    expected = np.sqrt(mixed[restricted].cov_re.iloc[0, 0])
+    assert found[name].between_sd[0] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_new_group_is_as_far_off_as_the_mean_and_the_spread(found, mixed):
+    fit = mixed[True]
+    sd = np.sqrt(fit.bse_fe["Intercept"] ** 2 + fit.cov_re.iloc[0, 0])
+    width = found["reml"].new_high[0] - found["reml"].new_low[0]
+    assert width == pytest.approx(2 * 1.6449 * sd, rel=1e-3)
+    wider = found["reml, t"].new_high[0] - found["reml, t"].new_low[0]
+    assert wider / width == pytest.approx(1.8125 / 1.6449, rel=1e-3)
+
+
+def test_bambis_new_group_is_drawn_from_those_seen(table, found):
+    posterior = pool.fit("y ~ 1 + (1|group)", table, draws=20_000, seed=1)["posterior"]
+    effects = posterior["Intercept"] + posterior["1|group"]
+    ends = np.quantile(effects, [0.05, 0.95])
+    seen = found["bayes, seen"]
+    assert [seen.new_low[0], seen.new_high[0]] == pytest.approx(ends, abs=0.01)
+    assert seen.low == pytest.approx(found["bayes"].low)
+
+
+def test_the_likelihood_is_highest_where_the_search_ends():
+    sets = mirror.draw_sets(5, 8, seed=2)
+    best = mirror.best_ratio(sets.sums())
+    around = best[:, None] * np.array([1, 0.99, 1.01])
+    log = mirror.log_likelihood(sets.sums(), around)
+    assert (log[:, :1] >= log - 1e-9).all()
+
+
+def test_with_many_groups_all_keep_their_promise():
+    sets = mirror.draw_sets(150, 150, seed=3)
+    scores = mirror.score_inferences(mirror.infer(sets), sets)
+    assert scores["coverage"].to_numpy() == pytest.approx(0.9, abs=0.02)
+    assert scores["between_sd"].to_numpy() == pytest.approx(0.15, abs=0.02)
+
+
+def test_with_few_groups_the_posterior_keeps_it_and_reml_does_not():
+    sets = mirror.draw_sets(400, 5, seed=3)
+    scores = mirror.score_inferences(mirror.infer(sets), sets)
+    coverage, error = scores["coverage"], scores["coverage_error"]
+    assert abs(coverage["bayes"] - 0.9) < 4 * error["bayes"]
+    assert coverage["reml"] < 0.9 - 4 * error["reml"]
+
+
+def test_scores_are_of_the_chosen_data_sets():
+    sets = mirror.draw_sets(40, 6, seed=5)
+    found = {"reml": mirror.infer(sets)["reml"]}
+    zero = found["reml"].between_sd < mirror.ZERO
+    scores = mirror.score_inferences(found, sets, chosen=zero).loc["reml"]
+    assert scores["zero"] == 1
+    one = found["reml"]
+    inside = (one.low <= sets.truth) & (sets.truth <= one.high)
+    assert scores["coverage"] == pytest.approx(inside[zero].mean())
+    expected = pool.rmse(one.estimate[zero], sets.truth[zero])
+    assert scores["rmse"] == pytest.approx(expected)
+
+
+def test_draws_have_the_spread_that_was_asked_for():
+    sets = mirror.draw_sets(4_000, 10, between_sd=0.3, within_sd=0.6, seed=6)
+    assert sets.truth.std() == pytest.approx(0.3, rel=0.02)
+    assert sets.new.std() == pytest.approx(0.3, rel=0.05)
+    noise = (sets.mean - sets.truth) * np.sqrt(sets.n)
+    assert noise.std() == pytest.approx(0.6, rel=0.02)
+    free = sets.n.sum(1, keepdims=True) - 10
+    assert (sets.ss / free).mean() == pytest.approx(0.36, rel=0.02)
+    assert pd.Series(sets.n.ravel()).between(2, 30).all()
