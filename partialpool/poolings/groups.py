@@ -22,6 +22,7 @@ from partialpool.columns import (
 from partialpool.exact.table import hold_cells
 from partialpool.faults import quote, refuse
 from partialpool.poolings.intercepts import GroupSums
+from partialpool.poolings.methods import Task
 
 ADVICE = (
     "give a pandas DataFrame of rows, of cells as collapse() makes them, or of one "
@@ -66,6 +67,11 @@ class Groups:
         """Take values from the model's scale back to the outcome's own."""
         values = np.asarray(values) + self.middle
         return np.exp(values) if self.log else values
+
+    def task(self, probs, tau_prior=None, x=None):
+        """Return what is asked of a method, of one data set: a `Task`."""
+        sd = np.array([self.outcome_sd])
+        return Task(self.sums, sd, self.counted, probs, x, tau_prior)
 
 
 class Coding:
