@@ -10,9 +10,12 @@ from partialpool.columns import as_list, check_names
 from partialpool.faults import refuse
 from partialpool.poolings.groups import labels_of, read_groups
 from partialpool.poolings.intercepts import GroupSums
-from partialpool.poolings.methods import METHODS, estimate
-from partialpool.poolings.one_way import check_prob, tails_of
+from partialpool.poolings.methods import METHODS, Task, estimate
+from partialpool.poolings.one_way import check_prob, read_means, tails_of
 from partialpool.scores import coverage, interval_score, rmse
+
+# Points and rounds of the search for a ratio in many data sets at once.
+SEARCH = (16, 4)
 
 
 def contest(
@@ -112,6 +115,73 @@ def contest(
         )
         parts.append(part if order is None else part.iloc[order])
     return pd.concat(parts, ignore_index=True)
+
+
+def contest_many(
+    mean, *, n, ss, x=None, methods=None, ci_prob=0.9, tau_prior=None, search=SEARCH
+):
+    """Hold a contest on each of many data sets at once, from sums by group.
+
+    Parameters
+    ----------
+    mean : array_like
+        Mean of each group, shape (D, J) for D data sets of J groups; NaN marks a group
+        without rows.
+    n, ss : array_like
+        Rows of each group, same shape, and their sum of squares about its mean, of the
+        same shape or, summed over groups, of shape (D, 1).
+    x : array_like, optional
+        A predictor of each group, shape (D, J), or several, shape (D, J, q).
+    methods, ci_prob, tau_prior
+        As for :func:`contest`.
+    search : (int, int)
+        Points and rounds of the search for the penalty of ridge and the ratio of REML.
+        The default finds the ratio to about 0.002 of its unit, ``1 / sqrt(n)``.
+
+    Returns
+    -------
+    dict of str to tuple of numpy.ndarray
+        For each method the estimates and the ends of their intervals, each of shape
+        (D, J); NaN where a method has none.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, or the spread within groups cannot be told.
+
+    Examples
+    --------
+    >>> found = contest_many([[9.0, 10.0, 11.0]], n=[[4, 4, 4]], ss=[[3.0, 3.0, 3.0]])
+    >>> found["complete"][0].tolist(), found["none"][0].tolist()
+    ([[10.0, 10.0, 10.0]], [[9.0, 10.0, 11.0]])
+    """
+    check_prob(ci_prob)
+    sums, middle, outcome_sd = read_means(mean, n=n, ss=ss)
+    if x is not None:
+        sums = _with_predictors(sums, np.asarray(x, float))
+    probs = tails_of(ci_prob)
+    task = Task(sums, outcome_sd, True, probs, tau_prior=tau_prior, search=search)
+    found = estimate(task, _choose(methods))
+    return {
+        name: tuple(part + middle[:, None] for part in parts)
+        for name, parts in found.items()
+    }
+
+
+def _with_predictors(sums, x):
+    """Add predictors of the groups, centred and scaled, to the intercept."""
+    x = x if x.ndim == 3 else x[..., None]
+    if x.shape[:2] != sums.n.shape:
+        raise ValueError(
+            f"x has shape {x.shape[:2]} and the means {sums.n.shape}: give one value "
+            "of each predictor for each mean."
+        )
+    x = x - x.mean(1, keepdims=True)
+    sd = x.std(1, keepdims=True)
+    x = np.concatenate([sums.x, x / np.where(sd > 0, sd, 1)], axis=2)
+    within = np.zeros((len(x), x.shape[2] + 1, x.shape[2] + 1))
+    within[:, -1, -1] = sums.within[:, -1, -1]
+    return GroupSums(sums.n, x, sums.y, within, sums.rows)
 
 
 def score(estimates, truth, *, ci_prob=0.9):
