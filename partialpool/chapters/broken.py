@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from partialpool.chapters.map import GROUPS_IN_ALL, sizes_of
+from partialpool.chapters.map import GROUPS_IN_ALL, SETS, sizes_of
 from partialpool.chapters.sets import score_many
 from partialpool.poolings import contest_many, one_way
 
@@ -179,13 +179,13 @@ def _count_seen(rows, prob):
     return centre, centre - half, centre + half
 
 
-def score_worlds(*, sets=200, prob=0.9, seed):
+def score_worlds(*, sets=None, prob=0.9, seed):
     """Score every method and remedy in every world.
 
     Parameters
     ----------
-    sets : int
-        Data sets of each world, or as many as hold 3,000 groups.
+    sets : int, optional
+        Data sets of each world; by default 200, or as many as hold 3,000 groups.
     prob : float
         Probability that the intervals promise.
     seed : int
@@ -199,12 +199,12 @@ def score_worlds(*, sets=200, prob=0.9, seed):
     Examples
     --------
     >>> scores = score_worlds(sets=3, seed=1)
-    >>> scores.index.names
+    >>> list(scores.index.names)
     ['world', 'method']
     """
     scores = {}
     for name in WORLDS:
-        enough = max(sets, GROUPS_IN_ALL // WORLDS[name].groups)
-        rows = draw_world(name, sets=enough, seed=seed)
+        enough = max(SETS, GROUPS_IN_ALL // WORLDS[name].groups)
+        rows = draw_world(name, sets=sets or enough, seed=seed)
         scores[name] = score_many(contest_world(rows, prob=prob), rows.truth, prob=prob)
     return pd.concat(scores, names=["world"])
