@@ -150,6 +150,21 @@ def test_a_group_that_the_table_lacks_has_no_dummy(table):
     assert new["high"] - new["low"] > old["high"] - old["low"]
 
 
+def test_a_predictor_of_the_groups_takes_nothing_from_the_spread_within(table):
+    table = table.assign(size=np.log(table.groupby("group")["y"].transform("size")))
+    asked = ASKED | {"predictors": ["size"]}
+    dummies = smf.ols("y ~ 0 + group", table).fit()
+    found = pool.contest(table, **asked, methods=["none", "empirical_bayes"])
+    assert found[["estimate", "low", "high"]].notna().all(axis=None)
+    ours = found[found["method"] == "none"].set_index("group")
+    means = table.groupby("group")["y"].mean()
+    np.testing.assert_allclose(ours["estimate"], means[ours.index])
+    half = dummies.conf_int(alpha=0.1).diff(axis=1)[1].to_numpy() / 2
+    labels = dummies.params.index.str[6:-1]
+    theirs = pd.Series(half, labels)[ours.index]
+    np.testing.assert_allclose((ours["high"] - ours["low"]) / 2, theirs)
+
+
 def test_the_score_is_over_the_same_groups_for_all(table):
     at = pd.DataFrame({"group": ["g03", "g04", "new"], "x": 1.0, "kind": "a"})
     found = pool.contest(table, **ASKED, at=at, ci_prob=0.8)

@@ -127,7 +127,7 @@ def one_way(
     """
     single = np.ndim(mean) == 1
     _check(ci_prob, tail, tau, sigma, counted=n is not None)
-    sums, middle, outcome_sd = _read(mean, se, n, ss)
+    sums, middle, outcome_sd = read_means(mean, se, n, ss)
     scale = _each(WIDTH * outcome_sd if tau_prior is None else tau_prior, sums)
     tau = None if tau is None else _each(tau, sums)
     if sigma is None and n is None:
@@ -160,7 +160,7 @@ def _check(ci_prob, tail, tau, sigma, counted):
         raise ValueError("tau is given and sigma is not: give both, or neither.")
 
 
-def _read(mean, se, n, ss):
+def read_means(mean, se=None, n=None, ss=None):
     """Return the sums, what was taken from the means, and the outcome's sd: (D,)."""
     y = np.atleast_2d(np.asarray(mean, float))
     if (se is None) == (n is None) or (n is None) != (ss is None):

@@ -53,7 +53,15 @@ UNMARKED = """() => [...document.querySelectorAll("article *")]
   .map((e) => e.outerHTML.slice(0, 120))"""
 # The theme marks what scrolls after 300 ms, book.js after 350. The page's own clock:
 # on a busy machine ours may be done before its timers have run.
-SETTLE = "() => new Promise((done) => setTimeout(done, 450))"
+SETTLE = "() => new Promise((done) => setTimeout(() => done(true), 450))"
+# Milliseconds after which a page that no longer answers fails its test: a script in an
+# endless loop would hold up all that follow.
+PATIENCE = 60_000
+
+
+def settle(tab):
+    """Wait until a page has done what it does after a change of size."""
+    tab.wait_for_function(SETTLE, timeout=PATIENCE)
 
 
 @dataclass
@@ -133,13 +141,13 @@ class Visits:
             self.visit_on_phone(tab, name, visit)
             tab.set_viewport_size(DESK)
         tab.evaluate(THIN)
-        tab.evaluate(SETTLE)
+        settle(tab)
         visit.violations += self.violations(tab, RULES)
         return visit
 
     def visit_on_phone(self, tab, name, visit):
         tab.set_viewport_size(PHONE)
-        tab.evaluate(SETTLE)
+        settle(tab)
         visit.phone_width = tab.evaluate("document.documentElement.scrollWidth")
         visit.overflowing = tab.evaluate(OVERFLOWING)
         visit.unmarked = tab.evaluate(UNMARKED)
