@@ -7,12 +7,18 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from partialpool.poolings.intercepts import GroupSums, at_ratio
+from partialpool.poolings.methods import (
+    Task,
+    best_ratio,
+    moment_estimate,
+    morris,
+    restricted_likelihood,
+)
 from partialpool.poolings.mixture import quantile
 from partialpool.poolings.one_way import check_prob, one_way, tails_of
 from partialpool.scores import interval_score
 
-# The search for the best ratio of standard deviations: points, rounds, and how far.
-POINTS, ROUNDS, FARTHEST = 40, 6, 1e3
+ENDS = ("estimate", "low", "high")
 # Ratios of group means' spread to their noise below which an estimate counts as zero.
 ZERO = 1e-4
 
@@ -131,25 +137,25 @@ def infer(sets, *, ci_prob=0.9):
     ['bayes', 'bayes, seen', 'empirical_bayes', 'ml', 'morris', 'reml', 'reml, t']
     """
     check_prob(ci_prob)
-    sums = sets.sums()
-    z = ndtri(tails_of(ci_prob)[1])
-    t = stdtrit(np.maximum(sums.groups - 2, 1), tails_of(ci_prob)[1])
-    ratio = {name: best_ratio(sums, restricted=name == "reml") for name in LIKELIHOODS}
-    found = {name: _plug_in(sums, ratio[name], name == "reml", z) for name in ratio}
-    found["reml, t"] = _plug_in(sums, ratio["reml"], True, z, t)
-    moments, morris = _empirical_bayes(sums, z)
-    pooled = one_way(sets.mean, n=sets.n, ss=sets.ss, ci_prob=ci_prob)
-    new = pooled.new_group
-    bayes = Inference(
-        pooled.mean,
-        pooled.low,
-        pooled.high,
-        pooled.between_sd.median,
-        new.low,
-        new.high,
+    probs = tails_of(ci_prob)
+    task = Task(sets.sums(), np.ones(len(sets.n)), True, probs)
+    ml, reml = (
+        best_ratio(task, log) for log in (full_likelihood, restricted_likelihood)
     )
-    found |= {"empirical_bayes": moments, "morris": morris, "bayes": bayes}
-    return found | {"bayes, seen": _resample(bayes, pooled, ci_prob)}
+    z, t = ndtri(probs[1]), stdtrit(np.maximum(task.sums.groups - 2, 1), probs[1])
+    pooled = one_way(sets.mean, n=sets.n, ss=sets.ss, ci_prob=ci_prob)
+    spread, new = pooled.between_sd.median, pooled.new_group
+    bayes = Inference(pooled.mean, pooled.low, pooled.high, spread, new.low, new.high)
+    moments = _moments(task, z)
+    return {
+        "ml": _plug_in(task.sums, ml, z, task.sums.rows),
+        "reml": _plug_in(task.sums, reml, z, task.sums.rows - 1),
+        "reml, t": _plug_in(task.sums, reml, z, task.sums.rows - 1, t),
+        "empirical_bayes": moments,
+        "morris": replace(moments, **dict(zip(ENDS, morris(task), strict=True))),
+        "bayes": bayes,
+        "bayes, seen": _resample(bayes, pooled, ci_prob),
+    }
 
 
 def _resample(bayes, pooled, ci_prob):
@@ -160,110 +166,40 @@ def _resample(bayes, pooled, ci_prob):
     return replace(bayes, new_low=ends[0], new_high=ends[1])
 
 
-LIKELIHOODS = ("ml", "reml")
-
-
-def best_ratio(sums, *, restricted=True):
-    """Find the most likely ratio of the two standard deviations, 0 included.
-
-    Parameters
-    ----------
-    sums : partialpool.poolings.intercepts.GroupSums
-        Of D data sets.
-    restricted : bool
-        Restricted maximum likelihood, or maximum likelihood.
-
-    Returns
-    -------
-    numpy.ndarray
-        Standard deviation between groups over that within, shape (D,).
-    """
-    unit = 1 / np.sqrt(np.median(sums.n, axis=1))
-    low = np.zeros(len(unit))
-    high = np.full(len(unit), np.arcsinh(FARTHEST))
-    for _ in range(ROUNDS):
-        t = np.linspace(low, high, POINTS, axis=1)
-        log = log_likelihood(sums, unit[:, None] * np.sinh(t), restricted)
-        best = np.take_along_axis(t, log.argmax(1)[:, None], 1)[:, 0]
-        step = t[:, 1] - t[:, 0]
-        low, high = np.maximum(best - step, 0), best + step
-    return unit * np.sinh(best)
-
-
-def log_likelihood(sums, ratio, restricted=True):
+def full_likelihood(sums, ratio, counted=True):
     """Log likelihood of ratios (D, K), all else at its best, up to a constant."""
     given = at_ratio(sums, ratio)
-    rows = sums.rows[:, None]
-    if restricted:
-        return -0.5 * (given.log_det + (rows - given.rank) * np.log(given.squares))
     grown = np.log1p(sums.n[:, None] * ratio[..., None] ** 2).sum(-1)
-    return -0.5 * (grown + rows * np.log(given.squares))
+    return -0.5 * (grown + sums.rows[:, None] * np.log(given.squares))
 
 
-def _plug_in(sums, ratio, restricted, z, t=None):
+def _plug_in(sums, ratio, z, free, t=None):
     """Estimates and intervals that take both standard deviations as known."""
     given = at_ratio(sums, ratio[:, None])
-    centre, variance = (part[:, 0] for part in given.estimate())
-    free = sums.rows - (given.rank[:, 0] if restricted else 0)
     sigma = np.sqrt(given.squares[:, 0] / free)
+    return _as_if_known(given, ratio, sigma, z, z if t is None else t)
+
+
+def _as_if_known(given, ratio, sigma, z, z_new):
+    centre, variance = (part[:, 0] for part in given.estimate())
     half = z * sigma[:, None] * np.sqrt(variance)
-    new = (z if t is None else t) * sigma
-    new = new * np.sqrt(given.inverse[:, 0, 0, 0] + ratio**2)
+    new = z_new * sigma * np.sqrt(given.inverse[:, 0, 0, 0] + ratio**2)
     middle = given.slopes[:, 0, 0]
     return Inference(
         centre, centre - half, centre + half, ratio * sigma, middle - new, middle + new
     )
 
 
-def _empirical_bayes(sums, z):
-    """Moment estimates: intervals as if known, and those of Morris (1983)."""
-    k = sums.n.shape[1]
+def _moments(task, z):
+    """Empirical Bayes with the moment estimate taken as known."""
+    sums, k = task.sums, task.sums.groups
     sigma2 = sums.within[:, -1, -1] / (sums.rows - k)
     noise = sigma2[:, None] / sums.n
-    tau2 = _moment_estimate(sums, sigma2, noise)
+    p = np.minimum(1, k - 3)
+    tau2 = moment_estimate(sums, sigma2[:, None], noise, sums.n > 0, p)
     ratio = np.sqrt(tau2 / sigma2)
     given = at_ratio(sums, ratio[:, None])
-    residual, mu = given.residuals()[:, 0], given.slopes[:, 0]
-    error2 = sigma2 * given.inverse[:, 0, 0, 0]
-    new = z * np.sqrt(tau2 + error2)
-    ends = mu[:, 0] - new, mu[:, 0] + new
-    plain = noise / (noise + tau2[:, None])
-    naive = (
-        mu + (1 - plain) * residual,
-        noise * (1 - plain) + plain**2 * error2[:, None],
-    )
-    # With k groups and one coefficient, as in section 5 of the paper.
-    shrink = max(k - 3, 0) / max(k - 1, 1) * plain
-    weight = 1 / (noise + tau2[:, None])
-    share = weight / weight.sum(1, keepdims=True)
-    average = (share * noise).sum(1, keepdims=True)
-    doubt = 2 / max(k - 3, 1) * shrink**2 * residual**2
-    doubt = doubt * (average + tau2[:, None]) * weight
-    allowed = mu + (1 - shrink) * residual, noise * (1 - (1 - share) * shrink) + doubt
-    return [
-        Inference(
-            centre,
-            centre - z * np.sqrt(variance),
-            centre + z * np.sqrt(variance),
-            np.sqrt(tau2),
-            *ends,
-        )
-        for centre, variance in (naive, allowed)
-    ]
-
-
-def _moment_estimate(sums, sigma2, noise):
-    k, tau2 = sums.n.shape[1], np.zeros(len(sigma2))
-    for _ in range(200):
-        residual = at_ratio(sums, np.sqrt(tau2 / sigma2)[:, None]).residuals()[:, 0]
-        weight = 1 / (noise + tau2[:, None])
-        excess = k / (k - 1) * residual**2 - noise
-        new = np.maximum((weight * excess).sum(1) / weight.sum(1), 0)
-        moved = np.abs(new - tau2) > 1e-10 * (new + sigma2)
-        tau2 = new
-        if not moved.any():
-            break
-    return tau2
+    return _as_if_known(given, ratio, np.sqrt(sigma2), z, z)
 
 
 # Scores -----------------------------------------------------------------------

@@ -160,7 +160,7 @@ def none(task):
 
 def ridge(task):
     """Penalise the dummies, the penalty by generalised cross-validation."""
-    best = _best_ratio(task, _cross_validation)
+    best = best_ratio(task, _cross_validation)
     centre = at_ratio(task.sums, best[:, None]).estimate(task.x)[0][:, 0]
     nothing = np.full(centre.shape, np.nan)
     return centre, nothing, nothing
@@ -168,7 +168,7 @@ def ridge(task):
 
 def reml(task):
     """Draw the effects from a normal distribution, its sd by restricted likelihood."""
-    best = _best_ratio(task, restricted_likelihood)
+    best = best_ratio(task, restricted_likelihood)
     given = at_ratio(task.sums, best[:, None])
     centre, variance = (part[:, 0] for part in given.estimate(task.x))
     sigma2 = 1.0
@@ -206,7 +206,7 @@ def _cross_validation(sums, ratio, counted):
     return -np.log(squares) + 2 * np.log(sums.rows[:, None] - used)
 
 
-def _best_ratio(task, criterion):
+def best_ratio(task, criterion):
     """Find the ratio, 0 included, at which a criterion is largest: shape (D,)."""
     points, rounds = task.search
     sums = task.sums
@@ -267,7 +267,7 @@ def morris(task):
         sigma2 = dummies.squares / (sums.rows - k - dummies.rank[:, 0])[:, None]
     variance = sigma2 / np.where(seen, sums.n, 1)
     p = np.minimum(sums.x.shape[2], k - 3)
-    tau2 = _moment_estimate(sums, sigma2, variance, seen, p)[:, None]
+    tau2 = moment_estimate(sums, sigma2, variance, seen, p)[:, None]
     given = at_ratio(sums, np.sqrt(tau2 / sigma2))
     residual, slopes = given.residuals()[:, 0], given.slopes[:, 0]
     weight = seen / (variance + tau2)
@@ -292,7 +292,8 @@ def _square(x, inverse):
     return np.einsum("djp,dpq,djq->dj", x, inverse, x)
 
 
-def _moment_estimate(sums, sigma2, variance, seen, p):
+def moment_estimate(sums, sigma2, variance, seen, p):
+    """Iterate the moment estimate of the variance between groups: shape (D,)."""
     k = seen.sum(1)
     tau2 = np.zeros(len(k))
     moving = np.arange(len(k))
