@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import partialpool as pool
 from partialpool.chapters import mirror, mirror_plots
 
 
@@ -15,6 +16,18 @@ def says():
         ("two", "a", -1.0, 1.0, False),
     ]
     return pd.DataFrame(lines, columns=["kind", "package", "low", "high", "by_hand"])
+
+
+def test_every_inference_stands_in_the_slot_of_its_group():
+    table, _ = pool.simulate_groups(12, seed=4)
+    found = pool.contest(table, outcome="y", group="group")
+    sizes = table.groupby("group").size().sort_values(kind="stable")
+    ax = mirror_plots.plot_inferences(found, sizes)
+    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+    wide = found.pivot(index="group", columns="method", values="estimate")
+    for label, method in {"reml": "reml", "ridge": "ridge"}.items():
+        assert drawn[label] == pytest.approx(wide[method].reindex(sizes.index))
+    assert drawn["partial pooling"] == pytest.approx(wide["bayes"].reindex(sizes.index))
 
 
 def test_predictions_stand_in_blocks_and_what_is_by_hand_is_dotted(says):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from partialpool.plots import plot_shrinkage, show_legend
+
 LINES = {
     "ml": "v:",
     "reml": "s-",
@@ -10,6 +12,32 @@ LINES = {
     "bayes": "o-",
     "bayes, seen": "^:",
 }
+
+
+def plot_inferences(found, sizes, *, ax=None):
+    """Draw the three poolings, and three more ways to infer partial pooling.
+
+    Parameters
+    ----------
+    found : pandas.DataFrame
+        What :func:`partialpool.contest` returned, of all methods.
+    sizes : pandas.Series
+        Rows of each group, by label, the smallest first.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        As of :func:`partialpool.plot_shrinkage`; the posterior is partial pooling.
+    """
+    wide = found.pivot(index="group", columns="method", values="estimate")
+    wide = wide.reindex(sizes.index).assign(n=sizes)
+    ax = plot_shrinkage(wide.assign(partial=wide["bayes"]), ax=ax)
+    for name, marker in {"reml": "+", "empirical_bayes": "2", "ridge": "D"}.items():
+        look = {"marker": marker, "markerfacecolor": "none", "linestyle": "none"}
+        ax.plot(wide[name].to_numpy(), color="black", zorder=9, label=name, **look)
+    return show_legend(ax, ncols=3)
 
 
 def plot_predictions(says, *, ax=None):
