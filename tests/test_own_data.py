@@ -58,16 +58,16 @@ OUTCOME, GROUP, PREDICTORS = "log_sales", "shop", ["floor_area", "place"]
 SHARE = 0.3
 pool.check_columns(census, outcome=OUTCOME, group=GROUP, predictors=PREDICTORS)
 """,
-    "frequentist-mirror": f"""
-table = pd.read_csv({str(SHOPS)!r})
-OUTCOME, GROUP = "sales", "shop"
-pool.check_columns(table, outcome=OUTCOME, group=GROUP)
-""",
     "price": f"""
 graduates = pd.read_csv({str(SHOPS)!r})
 OUTCOME = "sales"
 BY = ["place", "shop"]
 MODEL = "sales ~ place + (1|shop)"
+""",
+    "frequentist-mirror": f"""
+table = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+pool.check_columns(table, outcome=OUTCOME, group=GROUP)
 """,
     "millions": f"""
 with_pay = pd.read_csv({str(SHOPS)!r})
