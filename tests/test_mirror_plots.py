@@ -48,7 +48,7 @@ def test_coverage_is_drawn_for_both_questions():
     scores = {}
     for j in (4, 9):
         sets = mirror.draw_sets(20, j, seed=1)
-        scores[j] = mirror.score_inferences(mirror.infer(sets), sets)
+        scores[j] = mirror.score_inferences(mirror.infer(sets, draws=3, seed=1), sets)
     scores = pd.concat(scores, names=["groups"])
     axes = mirror_plots.plot_coverage(scores, prob=0.9)
     for ax, column in zip(axes, ["coverage", "new_coverage"], strict=True):

@@ -8,6 +8,7 @@ LINES = {
     "ml": "v:",
     "reml": "s-",
     "reml, t": "P--",
+    "reml, bootstrap": "X-.",
     "morris": "D--",
     "bayes": "o-",
     "bayes, seen": "^:",
@@ -91,8 +92,8 @@ def plot_coverage(scores, *, prob, axes=None):
     if axes is None:
         axes = plt.subplots(1, 2, figsize=(7.6, 3.4), sharey=True)[1]
     shown = {
-        "coverage": ["bayes", "morris", "reml", "ml"],
-        "new_coverage": ["bayes", "bayes, seen", "reml, t", "reml"],
+        "coverage": ["bayes", "morris", "reml, bootstrap", "reml", "ml"],
+        "new_coverage": ["bayes", "bayes, seen", "reml, t", "reml, bootstrap", "reml"],
     }
     groups = scores.index.unique("groups")
     for ax, (column, methods) in zip(axes, shown.items(), strict=True):
