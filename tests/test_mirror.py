@@ -83,7 +83,7 @@ def test_bambis_new_group_is_drawn_from_those_seen(table, found):
 
 def test_the_bootstrap_averages_over_refits(sets, found):
     """A new group of one data set, drawn and refitted the long way."""
-    reml, n, draws = found["reml"], sets.n[0], 4_000
+    reml, n, draws = found["reml"], sets.n[0], 1_500
     boot = mirror.bootstrap(sets.take(slice(1)), draws=draws, seed=2)
     assert boot.estimate[0] == pytest.approx(reml.estimate[0], abs=1e-6)
     rng = np.random.default_rng(3)
@@ -97,11 +97,11 @@ def test_the_bootstrap_averages_over_refits(sets, found):
     refit = mirror.infer(again, draws=2, seed=1)["reml"]
     new = (refit.new_low + refit.new_high) / 2 + rng.normal(0, refit.between_sd)
     ends = boot.new_low[0], boot.new_high[0]
-    assert ends == pytest.approx(np.quantile(new, [0.05, 0.95]), abs=0.02)
+    assert ends == pytest.approx(np.quantile(new, [0.05, 0.95]), abs=0.03)
 
 
 def test_the_bootstrap_widens_intervals_where_groups_are_few():
-    sets = mirror.draw_sets(300, 5, seed=3)
+    sets = mirror.draw_sets(200, 5, seed=3)
     found = mirror.infer(sets, seed=1)
     scores = mirror.score_inferences(found, sets)
     error = scores.loc["reml", "coverage_error"]
