@@ -30,7 +30,7 @@ def sets(table):
         np.broadcast_to(mean, shape),
         np.zeros(shape),
         np.full((2, 1), ss),
-        np.zeros(2),
+        np.zeros((2, 1)),
     )
 
 
@@ -93,7 +93,7 @@ def test_the_bootstrap_averages_over_refits(sets, found):
     shape = (draws, len(n))
     y = middle + rng.normal(0, tau, shape) + rng.normal(0, sigma, shape) / np.sqrt(n)
     ss = sigma**2 * rng.chisquare(n.sum() - len(n), (draws, 1))
-    again = mirror.Sets(np.broadcast_to(n, shape), y, y, ss, y[:, 0])
+    again = mirror.Sets(np.broadcast_to(n, shape), y, y, ss, y)
     refit = mirror.infer(again, draws=2, seed=1)["reml"]
     new = (refit.new_low + refit.new_high) / 2 + rng.normal(0, refit.between_sd)
     ends = boot.new_low[0], boot.new_high[0]
@@ -146,6 +146,9 @@ def test_scores_are_of_the_chosen_data_sets():
     one = found["reml"]
     inside = (one.low <= sets.truth) & (sets.truth <= one.high)
     assert scores["coverage"] == pytest.approx(inside[zero].mean())
+    new = sets.new[zero]
+    inside = (one.new_low[zero, None] <= new) & (new <= one.new_high[zero, None])
+    assert scores["new_coverage"] == pytest.approx(inside.mean())
     expected = pool.rmse(one.estimate[zero], sets.truth[zero])
     assert scores["rmse"] == pytest.approx(expected)
 

@@ -21,6 +21,8 @@ from partialpool.scores import interval_score
 ENDS = ("estimate", "low", "high")
 # Ratios of group means' spread to their noise below which an estimate counts as zero.
 ZERO = 1e-4
+# New groups that every data set is judged by.
+NEW = 50
 # Numbers in one batch of the bootstrap, and its search: points and rounds.
 BATCH, COARSE = 200_000, (20, 4)
 
@@ -36,7 +38,7 @@ class Sets:
     ss : numpy.ndarray
         Squares of the rows about their groups' means, summed over the groups; (D, 1).
     new : numpy.ndarray
-        True mean of one group more, which no row shows; shape (D,).
+        True means of K groups more, which no row shows; shape (D, K).
     """
 
     n: np.ndarray
@@ -86,7 +88,7 @@ def draw_sets(sets, groups, *, sizes=(2, 30), between_sd=0.15, within_sd=0.45, s
     mean = rng.normal(truth, within_sd / np.sqrt(n))
     free = n.sum(1, keepdims=True) - groups
     ss = within_sd**2 * rng.chisquare(free)
-    return Sets(n, mean, truth, ss, rng.normal(0, between_sd, sets))
+    return Sets(n, mean, truth, ss, rng.normal(0, between_sd, (sets, NEW)))
 
 
 # Inference --------------------------------------------------------------------
@@ -231,7 +233,7 @@ def _bootstrap(sets, draws, probs, rng):
     free = (sums.rows - shape[2])[:, None, None]
     ss = sigma**2 * rng.chisquare(free, (*shape[:2], 1))
     flat = [part.reshape(-1, part.shape[-1]) for part in (n, mean, true, ss)]
-    again = Sets(*flat, np.zeros(len(flat[0]))).sums()
+    again = Sets(*flat, new=flat[3]).sums()
     task = Task(again, np.ones(len(again.n)), True, probs, search=COARSE)
     ratio = best_ratio(task, restricted_likelihood)
     given = at_ratio(again, ratio[:, None])
@@ -319,8 +321,9 @@ def score_inferences(found, sets, *, chosen=None, prob=0.9):
         low, high, truth = one.low[kept], one.high[kept], sets.truth[kept]
         held = ((low <= truth) & (truth <= high)).mean(1)
         new = sets.new[kept]
-        new_low, new_high = one.new_low[kept], one.new_high[kept]
-        new_held = (new_low <= new) & (new <= new_high)
+        ends = (one.new_low[kept, None], one.new_high[kept, None], new)
+        new_low, new_high, new = np.broadcast_arrays(*ends)
+        new_held = ((new_low <= new) & (new <= new_high)).mean(1)
         rows[name] = {
             "rmse": np.sqrt(((one.estimate[kept] - truth) ** 2).mean()),
             "coverage": held.mean(),

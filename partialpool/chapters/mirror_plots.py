@@ -105,7 +105,7 @@ def plot_coverage(scores, *, prob, axes=None):
         ax.set(xscale="log", xlabel="number of groups")
         ax.set_xticks(groups, groups)
         ax.minorticks_off()
-        ax.legend()
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     axes[0].set(title="a group in the table", ylabel="share that holds the truth")
     axes[1].set_title("a new group")
     return axes
