@@ -21,7 +21,7 @@ def plot_inferences(found, sizes, *, ax=None):
     Parameters
     ----------
     found : pandas.DataFrame
-        What :func:`partialpool.contest` returned, of all methods.
+        What :func:`partialpool.poolings.contest` returned, of all methods.
     sizes : pandas.Series
         Rows of each group, by label, the smallest first.
     ax : matplotlib.axes.Axes, optional
@@ -30,7 +30,8 @@ def plot_inferences(found, sizes, *, ax=None):
     Returns
     -------
     matplotlib.axes.Axes
-        As of :func:`partialpool.plot_shrinkage`; the posterior is partial pooling.
+        As of :func:`~partialpool.plots.plot_shrinkage`; partial pooling is the
+        posterior.
     """
     wide = found.pivot(index="group", columns="method", values="estimate")
     wide = wide.reindex(sizes.index).assign(n=sizes)
