@@ -41,14 +41,23 @@ THIN = """() => {
   });
 }"""
 TYPESET = "() => window.MathJax?.startup?.promise?.then(() => true)"
-# Whatever reaches past the right edge, unless a box around it scrolls.
-OVERFLOWING = """() => [...document.querySelectorAll("body *")]
-  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
-  .slice(0, 5).map((e) => e.outerHTML.slice(0, 120))"""
+# Whatever reaches past the right edge, unless a box around it scrolls or hides it, or
+# it waits beside the screen as the side bars do.
+OVERFLOWING = """() => {
+  const past = (e) => e.getBoundingClientRect().right > innerWidth + 1;
+  const held = (e) => e && e !== document.body &&
+    (held(e.parentElement) || getComputedStyle(e).position === "fixed" ||
+     (getComputedStyle(e).overflowX !== "visible" && !past(e)));
+  return [...document.querySelectorAll("body *")]
+    .filter((e) => past(e) && !held(e.parentElement) && !held(e))
+    .slice(0, 5).map((e) => e.outerHTML.slice(0, 120));
+}"""
 # Code and tables that scroll sideways, and no words above them that say so.
 UNMARKED = """() => [...document.querySelectorAll("article *")]
-  .filter((e) => e.matches("pre, .output, .pst-scrollable-table-container, .numbers"))
+  .filter((e) => e.matches(
+    "pre, .output, .pst-scrollable-table-container, .numbers, div.math mjx-container"))
   .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.checkVisibility())
+  .map((e) => e.matches("mjx-container") ? e.closest("div.math") : e)
   .filter((e) => !getComputedStyle(e, "::before").content.includes("Swipe"))
   .map((e) => e.outerHTML.slice(0, 120))"""
 # The theme marks what scrolls after 300 ms, book.js after 350. The page's own clock:
