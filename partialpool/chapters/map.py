@@ -315,7 +315,10 @@ def plot_map(tiles, fig):
             at = sizes.index(size), ratios.index(ratio)
             ax.bar(at[0], 1, 1, at[1] - 0.5, color=PALE[tile["region"]], ec="white")
             ax.text(
-                *at, f"{tile['mark']}\n{100 * tile['lead']:.0f}", fontsize=6, **_MIDDLE
+                *at,
+                f"{tile['mark']}\n{round(100 * tile['lead'])}",
+                fontsize=6,
+                **_MIDDLE,
             )
         ax.set(title=f"{groups} groups", xlim=(-0.5, len(sizes) - 0.5))
         ax.set(ylim=(-0.5, len(ratios) - 0.5), yticks=range(len(ratios)))
