@@ -49,6 +49,7 @@ from partialpool.poolings import (
     OneWay,
     compare,
     contest,
+    contest_many,
     one_way,
     score,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "compare_with_published",
     "compute_log_likelihood",
     "contest",
+    "contest_many",
     "coverage",
     "distinct_reports",
     "fit",
