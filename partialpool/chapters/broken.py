@@ -143,10 +143,10 @@ def contest_world(rows, *, prob=0.9):
     -------
     dict of str to tuple of numpy.ndarray
         Estimate, low and high of each method, shape (D, J): those of
-        :func:`partialpool.contest` without predictors, then ``… + log n`` with the log
-        of the group's size; ``tails`` (groups from Student's t with 4 degrees of
-        freedom); and ``seen known``, the posterior with the rows seen, half of the
-        table, counted at their known values.
+        :func:`partialpool.poolings.contest` without predictors, then ``… + log n``
+        with the log of the group's size; ``tails`` (groups from Student's t with 4
+        degrees of freedom); and ``seen known``, the posterior with the rows seen, half
+        of the table, counted at their known values.
 
     Examples
     --------

@@ -207,9 +207,9 @@ def hold_out(table, *, learn, splits=20, hidden=0.2, seed):
     Returns
     -------
     pandas.DataFrame
-        One row a method, those of :func:`partialpool.contest` without predictors and
-        ``… + x`` with one: the label of a class that is a number, such as an age,
-        else the log of the group's size. Columns
+        One row a method, those of :func:`partialpool.poolings.contest` without
+        predictors and ``… + x`` with one: the label of a class that is a number, such
+        as an age, else the log of the group's size. Columns
 
         ``seen``, ``hidden`` : float
             Root mean squared error over the groups seen and hidden, in standard

@@ -108,7 +108,7 @@ def score_cell(
     sets : int, optional
         By default 200, or as many as hold 3,000 groups.
     methods : sequence of str, optional
-        As for :func:`partialpool.contest`; all by default.
+        As for :func:`partialpool.poolings.contest`; all by default.
     prob : float
         Probability that the intervals promise.
 
