@@ -98,6 +98,57 @@ def interval_score(lower, upper, truth, *, prob):
     return float(np.mean(upper - lower + 2 / (1 - prob) * missed))
 
 
+def log_score(mean, sd, truth, *, df=None):
+    """Mean log score: the log density that a prediction gave to what came true.
+
+    Larger is better, in contrast to the other scores here.
+
+    Parameters
+    ----------
+    mean, sd : array_like
+        Of a normal prediction for each true value, in the shape of `truth`. With one
+        more axis in front, of draws, each draw is a normal prediction and all of them
+        together are a mixture: what a Bayesian model predicts.
+    truth : array_like
+        What came true.
+    df : float or array_like, optional
+        Degrees of freedom, for Student-t predictions with that location and scale.
+
+    Returns
+    -------
+    float
+        In log units: a difference of 0.1 is a density 10% higher for each value.
+    """
+    raise NotImplementedError
+
+
+def crps(truth, *, mean=None, sd=None, df=None, draws=None):
+    """Mean continuous ranked probability score. Smaller is better.
+
+    The distance between a predicted distribution and what came true, in the units of
+    the outcome: for a prediction without spread the absolute error.
+
+    Parameters
+    ----------
+    truth : array_like
+        What came true.
+    mean, sd : array_like, optional
+        Of a normal prediction for each true value: the shape of `truth`.
+    df : float or array_like, optional
+        Degrees of freedom above 1, for Student-t predictions with that location and
+        scale.
+    draws : array_like, optional
+        In place of `mean` and `sd`: draws of each prediction, shape ``(draws,
+        *truth.shape)``.
+
+    Returns
+    -------
+    float
+        In the units of the outcome.
+    """
+    raise NotImplementedError
+
+
 def _intervals(lower, upper, truth):
     lower, upper, truth = _same_shape(lower=lower, upper=upper, truth=truth)
     if (upper < lower).any():
