@@ -76,6 +76,11 @@ class Refits:
         old = self.density
         return Marginal(sums, old.priors, self.sizes, old.correlation)
 
+    def everything(self):
+        """Leave nothing out: a `Rest`."""
+        even = np.full(len(self.theta), -np.log(len(self.theta)))
+        return Rest(self.density, self.theta, even, self.log_density, False)
+
     def rest(self, parts, rng):
         """Fit without some parts: a `Rest`."""
         density = self.on(without(self.density.gram, *(part.sums for part in parts)))
