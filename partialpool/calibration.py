@@ -25,6 +25,8 @@ from partialpool.scores import check_prob
 # Points at which the distribution of ranks is looked at, and simulated data sets behind
 # the band around it.
 POINTS, SIMULATIONS = 100, 20_000
+# Draws that are made for each one that is used.
+MORE = 5
 
 
 @dataclass(frozen=True)
@@ -352,8 +354,11 @@ def calibrate(
         model = judged.with_outcome(y)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SlowerMethodWarning)
-            drawn = draw_sds(model.density, draws, rng, model.design, progress=False)
-        values = model.numbers(drawn.draws, *model.density.draw(drawn.draws, rng))
+            many = MORE * draws
+            drawn = draw_sds(model.density, many, rng, model.design, progress=False)
+        # A few of many, since copies of one draw would make ranks uneven at the ends.
+        theta = rng.permutation(drawn.draws)[:draws]
+        values = model.numbers(theta, *model.density.draw(theta, rng))
         return values if same else {k: v for k, v in values.items() if k != JOINT}
 
     with one_thread():
