@@ -242,7 +242,7 @@ def rank_truths(simulate, fit, *, n=200, ci_prob=0.95, seed=None, progress=False
     >>> rank_truths(simulate, fit, n=100, seed=1).passed
     True
     """
-    check_prob(ci_prob, "ci_prob")
+    check_prob(ci_prob)
     if not n >= 20:
         raise ValueError(f"n is {n!r}: ranks of 20 data sets are the fewest to judge.")
     counted = Progress("data sets", wanted=progress)

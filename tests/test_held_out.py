@@ -301,3 +301,30 @@ def test_what_cannot_be_left_out_is_refused(rows):
     assert "Column 'h' is missing" in refusal_of(
         work, ONE, rows.assign(h=rows["h"].where(rows["h"] != "u")), "h"
     )
+
+
+def test_a_flat_prior_needs_rows_that_tell(rows):
+    only = rows.assign(special=np.where(rows["g"] == "c", "yes", "no"))
+    flat = {"special": pool.Prior("Flat")}
+    said = refusal_of(
+        pool.leave_one_group_out, "y ~ special + (1|g)", only, priors=flat
+    )
+    assert said.startswith("Without c of g no row tells some coefficient")
+    # With a proper prior it is as uncertain as that.
+    found = pool.leave_one_group_out("y ~ special + (1|g)", only, seed=1)
+    width = found["high"] - found["low"]
+    assert width["c"] > 2 * width.drop("c").max()
+    flat = {"x": pool.Prior("Flat"), "Intercept": pool.Prior("Flat")}
+    found = pool.leave_one_group_out(ONE, rows, priors=flat, seed=1)
+    assert np.isfinite(found.to_numpy()).all()
+
+
+def test_what_takes_long_is_done_in_folds(rows, monkeypatch, no_closed_form):
+    monkeypatch.setattr("partialpool.held_out.groups.DEAREST", 1)
+    monkeypatch.setattr("partialpool.held_out.groups.FOLDS", 3)
+    found = pool.leave_one_group_out(ONE, rows, seed=1)
+    assert found.attrs == {
+        "method": "folds",
+        "folds": 3,
+        "refits": found.attrs["refits"],
+    }

@@ -101,6 +101,21 @@ def leave_one_group_out(
     FormulaError, TableError, ValueError
         As :func:`~partialpool.fit`; or if `group` is not named where it must be.
 
+    Notes
+    -----
+    With one factor and one effect a group the two standard deviations are integrated
+    by quadrature, for all groups on one grid. In any other model the coefficients and
+    effects are integrated in closed form from the sums of products of all rows less
+    those of the group; the draws of the standard deviations given all rows are weighed
+    to stand for those given the others, and made anew where the weights are uneven.
+    So the cost does not depend on the rows, but for one pass over them.
+
+    PSIS is that of Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine
+    Learning Research 25(72), by ArviZ. Leaving out single rows answers another
+    question, how well one more member of a known group is predicted: ``az.loo`` of
+    :func:`~partialpool.compute_log_likelihood`. It needs the rows themselves, cells
+    will not do.
+
     Examples
     --------
     >>> import partialpool as pool
@@ -111,7 +126,7 @@ def leave_one_group_out(
     """
     from formulae.environment import Environment
 
-    check_prob(ci_prob, "ci_prob")
+    check_prob(ci_prob)
     environment = Environment.capture(1)
     options = {"priors": priors, "draws": draws, "correlated": correlated, "lkj": lkj}
     with one_thread():
