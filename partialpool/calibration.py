@@ -293,7 +293,7 @@ def calibrate(
         The design: rows with the predictors and groups. Its outcome serves only to
         scale default priors, which are then held fixed.
     priors, correlated, lkj
-        Of the simulation, as for :func:`~partialpool.exact.fit`; and of the fit as well.
+        Of the simulation and of the fit, as for :func:`~partialpool.exact.fit`.
     n : int
         Number of data sets.
     draws : int
@@ -324,8 +324,8 @@ def calibrate(
     Raises
     ------
     FormulaError, TableError, ValueError
-        As :func:`~partialpool.exact.fit`; or if the data are cells, a row has a weight, a
-        prior is flat, or `fit_with` names something else.
+        As :func:`~partialpool.exact.fit`; or if the data are cells, a row has a
+        weight, a prior is flat, or `fit_with` names something else.
 
     Examples
     --------

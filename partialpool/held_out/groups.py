@@ -51,8 +51,8 @@ def leave_one_group_out(
         ``"g:h"``), or any column of the table. May be left out where the formula has
         one factor.
     priors, correlated, lkj
-        As for :func:`~partialpool.exact.fit`. Default priors are scaled on all of the data,
-        and stay the same whichever group is left out: the model does.
+        As for :func:`~partialpool.exact.fit`. Default priors are scaled on all of the
+        data, and stay the same whichever group is left out: the model does.
     draws : int
         Draws from the posterior of all data, for importance sampling. Refits make do
         with fewer of them where each is dear.
@@ -113,8 +113,8 @@ def leave_one_group_out(
     PSIS is that of Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine
     Learning Research 25(72), by ArviZ. Leaving out single rows answers another
     question, how well one more member of a known group is predicted: ``az.loo`` of
-    :func:`~partialpool.exact.compute_log_likelihood`. It needs the rows themselves, cells
-    will not do.
+    :func:`~partialpool.exact.compute_log_likelihood`. It needs the rows themselves,
+    cells will not do.
 
     Examples
     --------
