@@ -69,7 +69,8 @@ def leave_one_group_out(
     Returns
     -------
     pandas.DataFrame
-        One row a group, in the order of the labels, which are the index:
+        One row a group; the index holds the labels, of a factor as the posterior has
+        them:
 
         ``rows``
             How many rows it has.
