@@ -334,3 +334,19 @@ def test_what_takes_long_is_done_in_folds(rows, monkeypatch, no_closed_form):
         "folds": 3,
         "refits": found.attrs["refits"],
     }
+
+
+def test_a_million_rows_are_as_easy_as_a_thousand():
+    rng = np.random.default_rng(3)
+    n = rng.integers(1, 13_000, 150)
+    effects = rng.normal(0, 0.2, 150)
+    cells = pd.DataFrame({"g": [f"g{i:03}" for i in range(150)], "n": n})
+    cells["mean"] = 10 + effects + rng.normal(0, 0.4 / np.sqrt(n))
+    cells["ss"] = 0.4**2 * rng.chisquare(np.maximum(n - 1, 1)) * (n > 1)
+    left = pool.leave_one_group_out("y ~ 1 + (1|g)", cells, seed=1)
+    assert left["rows"].sum() == n.sum()
+    inside = (left["low"] < left["seen"]) & (left["seen"] < left["high"])
+    assert abs(inside.mean() - 0.9) < 4 * np.sqrt(0.9 * 0.1 / 150)
+    # The rest of 150 groups says nearly the same whichever is left out.
+    width = (left["high"] - left["low"])[n > 1000]
+    assert width.max() < 1.1 * width.min()
