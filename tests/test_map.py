@@ -8,7 +8,15 @@ import pytest
 import statsmodels.formula.api as smf
 
 import partialpool as pool
-from partialpool.chapters.map import draw_cell, draw_map, score_cell, sizes_of
+from partialpool.chapters.map import (
+    draw_cell,
+    draw_map,
+    name_regions,
+    rows_of,
+    score_cell,
+    sizes_of,
+    ties,
+)
 from partialpool.poolings import contest_many
 
 TAU, SIZE, GROUPS = 0.5, (2, 30), 20
@@ -54,32 +62,22 @@ def test_a_predictor_that_explains_all_makes_the_glm_best():
     assert half.loc["glm", "rmse"] == pytest.approx(left, rel=0.07)
 
 
-def rows_of(drawn, i):
-    """Make rows with the sums of one data set."""
-    n = drawn.n[i].astype(int)
-    group = np.repeat(np.arange(len(n)), n)
-    noise = np.random.default_rng(1).normal(size=len(group))
-    noise -= (np.bincount(group, noise) / n)[group]
-    noise *= np.sqrt(drawn.ss[i, 0] / (noise**2).sum())
-    table = pd.DataFrame({"group": group, "y": drawn.mean[i][group] + noise})
-    return table if drawn.x is None else table.assign(x=drawn.x[i][group])
-
-
 @pytest.mark.parametrize("explained", [None, 0.5])
 def test_a_cell_is_the_contest_of_each_of_its_tables(explained):
     drawn = draw_cell(12, (2, 20), 0.7, explained=explained, sets=3, seed=5)
     exact = {"n": drawn.n, "ss": drawn.ss, "x": drawn.x, "search": (60, 6)}
     many = contest_many(drawn.mean, **exact)
     quick = contest_many(drawn.mean, n=drawn.n, ss=drawn.ss, x=drawn.x)
+    labels = [str(j) for j in range(12)]
     for i in range(3):
         one = pool.contest(
-            rows_of(drawn, i),
+            rows_of(drawn, i, seed=1),
             outcome="y",
             group="group",
             predictors=[] if explained is None else ["x"],
         )
         for method, part in one.groupby("method"):
-            part = part.sort_values("group")[["estimate", "low", "high"]]
+            part = part.set_index("group").loc[labels, ["estimate", "low", "high"]]
             there = np.transpose([parts[i] for parts in many[method]])
             # The quantiles of a mixture are found to 1e-4 of its sd and stop together.
             atol = 1e-5 if method == "bayes" else 1e-6
@@ -92,16 +90,15 @@ def test_reml_of_a_cell_is_that_of_mixedlm():
     drawn = draw_cell(15, (2, 30), 0.6, sets=5, seed=7)
     ours = contest_many(drawn.mean, n=drawn.n, ss=drawn.ss, methods=["reml"])
     for i in range(5):
-        table = rows_of(drawn, i)
+        table = rows_of(drawn, i, seed=1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Its default optimiser stops too early on one of these tables.
             fit = smf.mixedlm("y ~ 1", table, groups="group").fit(
                 method=["powell", "bfgs"]
             )
-        theirs = [
-            fit.params["Intercept"] + fit.random_effects[j].iloc[0] for j in range(15)
-        ]
+        effects = [fit.random_effects[str(j)].iloc[0] for j in range(15)]
+        theirs = fit.params["Intercept"] + effects
         np.testing.assert_allclose(ours["reml"][0][i], theirs, atol=2e-3)
 
 
@@ -116,6 +113,30 @@ def test_a_cell_is_the_same_in_a_part_of_the_map_as_in_the_whole():
     whole = draw_map(groups=[3, 10], ratios=[0.0, 0.5], **known)
     part = draw_map(groups=[10], ratios=[0.5], **known)
     pd.testing.assert_frame_equal(part, whole.loc[part.index])
+
+
+def test_regions_are_named_by_the_rule():
+    methods = ["bayes", "complete", "empirical_bayes", "none", "reml", "ridge"]
+    errors = {
+        "complete": [1.3, 1.0, 1.2, 2.0, 1.2, 1.2],
+        "none": [1.0, 2.0, 1.0, 1.005, 1.0, 1.0],
+        "near": [1.2, 2.0, 1.2, 1.5, 1.0, 1.2],
+    }
+    rows = [
+        {"cell": cell, "method": m, "rmse": e, "gap": e - 1.0, "gap_error": 0.004}
+        for cell, values in errors.items()
+        for m, e in zip(methods, values, strict=True)
+    ]
+    cells = pd.DataFrame(rows).set_index(["cell", "method"])
+    found = name_regions(cells)
+    assert found["region"].to_dict() == {
+        "complete": "complete",
+        "none": "none",
+        "near": "partial",
+    }
+    assert found["mark"].tolist() == ["C", "N", "R"]
+    assert found.loc["near", "lead"] == pytest.approx(0.2)
+    assert ties(cells).loc["none", "none"]
 
 
 def test_sums_of_another_shape_are_refused():

@@ -58,6 +58,10 @@ OUTCOME, GROUP, PREDICTORS = "log_sales", "shop", ["floor_area", "place"]
 SHARE = 0.3
 pool.check_columns(census, outcome=OUTCOME, group=GROUP, predictors=PREDICTORS)
 """,
+    "when-to-pool": f"""
+table = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+""",
     "price": f"""
 graduates = pd.read_csv({str(SHOPS)!r})
 OUTCOME = "sales"

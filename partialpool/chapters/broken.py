@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from partialpool.chapters.grouped import PLAIN, WITH_PREDICTOR
 from partialpool.chapters.map import GROUPS_IN_ALL, SETS, sizes_of
 from partialpool.chapters.sets import score_many
 from partialpool.poolings import contest_many, one_way
@@ -13,9 +14,6 @@ from partialpool.poolings import contest_many, one_way
 GROUPS, SIZES, BETWEEN_SD = 30, (2, 50), 0.5
 # How far the one outlier lies from the mean, in units of the sd between the others.
 AWAY = 5.0
-# Without predictors a GLM is the mean of all rows, `complete`.
-PLAIN = ["complete", "none", "ridge", "reml", "empirical_bayes", "bayes"]
-WITH_SIZE = ["glm", "ridge", "reml", "empirical_bayes", "bayes"]
 
 
 def _normal(rng, shape, n):
@@ -145,10 +143,10 @@ def contest_world(rows, *, prob=0.9):
     -------
     dict of str to tuple of numpy.ndarray
         Estimate, low and high of each method, shape (D, J): those of
-        :func:`partialpool.contest` without predictors, then ``… + log n`` with the log
-        of the group's size; ``tails`` (groups from Student's t with 4 degrees of
-        freedom); and ``seen known``, the posterior with the rows seen, half of the
-        table, counted at their known values.
+        :func:`partialpool.poolings.contest` without predictors, then ``… + log n``
+        with the log of the group's size; ``tails`` (groups from Student's t with 4
+        degrees of freedom); and ``seen known``, the posterior with the rows seen, half
+        of the table, counted at their known values.
 
     Examples
     --------
@@ -159,7 +157,7 @@ def contest_world(rows, *, prob=0.9):
     sums = {"n": rows.n, "ss": rows.ss.sum(1, keepdims=True)}
     found = contest_many(rows.mean, **sums, methods=PLAIN, ci_prob=prob)
     with_size = contest_many(
-        rows.mean, **sums, x=np.log(rows.n), methods=WITH_SIZE, ci_prob=prob
+        rows.mean, **sums, x=np.log(rows.n), methods=WITH_PREDICTOR, ci_prob=prob
     )
     found |= {f"{name} + log n": parts for name, parts in with_size.items()}
     tails = one_way(rows.mean, **sums, tail=4, ci_prob=prob)

@@ -22,6 +22,9 @@ REPEATED = ("nhefs_complete", "Mroz", "close_college", "scorecard", "wage_panel"
 UNITS = ("fcode", "fip", "id", "individual", "nr", "seqn", "sid", "villnum", "district")
 CLASSES = ("age", "birthplace", "educ", "education", "occupation")
 NO_MEASURES = ("year", "yr", "date", "quarter", "t", "dadth", "yrdth", "weight")
+# Without predictors a GLM is the mean of all rows, `complete`.
+PLAIN = ["complete", "none", "ridge", "reml", "empirical_bayes", "bayes"]
+WITH_PREDICTOR = ["glm", "ridge", "reml", "empirical_bayes", "bayes"]
 ROWS, GROUPS, SMALLEST, VALUES = (60, 20_000), (5, 200), 3, 20
 
 
@@ -154,10 +157,36 @@ def _log_if_less_skewed(y):
     return False, y
 
 
+def group_table(table, outcome, group):
+    """Make a :class:`GroupedTable` of one's own table, the outcome as it is.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    outcome, group : str
+
+    Returns
+    -------
+    GroupedTable
+        Groups of fewer than three rows are left out: they cannot be learnt from and
+        forecast.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"shop": list("aaabbbc"), "sales": range(7)})
+    >>> group_table(table, "sales", "shop").rows["group"].unique().tolist()
+    ['a', 'b']
+    """
+    rows = pd.DataFrame({"group": table[group].astype(str), "y": table[outcome]})
+    rows = rows.dropna()
+    rows = rows[rows.groupby("group")["y"].transform("size") >= SMALLEST]
+    return GroupedTable("yours", outcome, group, False, rows)
+
+
 # Out of sample ----------------------------------------------------------------
 
 
-def hold_out(table, *, learn, splits=20, hidden=0.2, methods=None, seed):
+def hold_out(table, *, learn, splits=20, hidden=0.2, seed):
     """Score every method on rows and groups that it has not seen.
 
     In every split a fifth of the groups is hidden whole. Of each other group some
@@ -173,18 +202,21 @@ def hold_out(table, *, learn, splits=20, hidden=0.2, methods=None, seed):
     splits : int
     hidden : float
         Share of the groups that is hidden.
-    methods : sequence of str, optional
-        As for :func:`partialpool.contest`, but ``glm``, which without predictors is
-        ``complete``.
     seed : int or sequence of int
 
     Returns
     -------
     pandas.DataFrame
-        One row a method: ``seen`` and ``hidden``, root mean squared errors over the
-        groups seen and hidden, in standard deviations of the outcome, and ``gap`` and
-        ``gap_error``: how far ``seen`` lies above the best method's, and its
-        resampling error over the splits.
+        One row a method, those of :func:`partialpool.poolings.contest` without
+        predictors and ``… + x`` with one: the label of a class that is a number, such
+        as an age, else the log of the group's size. Columns
+
+        ``seen``, ``hidden`` : float
+            Root mean squared error over the groups seen and hidden, in standard
+            deviations of the outcome; missing where a method has no answer.
+        ``gap``, ``gap_error`` : float
+            How far ``seen`` lies above the smallest, and its resampling error over
+            the splits.
 
     Examples
     --------
@@ -196,7 +228,7 @@ def hold_out(table, *, learn, splits=20, hidden=0.2, methods=None, seed):
     True
     """
     rng = np.random.default_rng(seed)
-    code, _ = pd.factorize(table.rows["group"])
+    code, labels = pd.factorize(table.rows["group"])
     y = table.rows["y"].to_numpy(float)
     size = np.bincount(code)
     own = np.bincount(code, y) / size
@@ -207,17 +239,12 @@ def hold_out(table, *, learn, splits=20, hidden=0.2, methods=None, seed):
     gone = rng.permuted(
         np.tile(np.arange(len(size)) < hidden * len(size), (splits, 1)), axis=1
     )
-    chosen = methods or [
-        "complete",
-        "none",
-        "ridge",
-        "reml",
-        "empirical_bayes",
-        "bayes",
-    ]
-    found = contest_many(
-        np.where(gone, np.nan, mean), n=n, ss=np.where(gone, 0, ss), methods=chosen
-    )
+    sums = {"n": n, "ss": np.where(gone, 0, ss)}
+    mean = np.where(gone, np.nan, mean)
+    found = contest_many(mean, **sums, methods=PLAIN)
+    x = np.tile(_predictor(table, labels, size), (splits, 1))
+    told = contest_many(mean, **sums, x=x, methods=WITH_PREDICTOR)
+    found |= {f"{m} + x": parts for m, parts in told.items()}
     errors = {
         m: (centre - np.where(gone, own, rest)) / y.std()
         for m, (centre, *_) in found.items()
@@ -240,6 +267,44 @@ def hold_out(table, *, learn, splits=20, hidden=0.2, methods=None, seed):
         }
     )
     return scores.rename_axis("method")
+
+
+def hold_out_all(tables, *, learn, splits=20, seed):
+    """Hold out of many tables.
+
+    Parameters
+    ----------
+    tables : list of GroupedTable
+    learn : sequence
+        As for :func:`hold_out`, one after the other.
+    splits : int
+    seed : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`hold_out`, indexed by ``learn``, ``table`` and ``method``.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"group": list("abcdef") * 10, "y": np.arange(60.0) ** 0.5})
+    >>> one = GroupedTable("roots", "y", "g", False, rows)
+    >>> hold_out_all([one], learn=[2, 0.5], splits=2, seed=1).index.names
+    FrozenList(['learn', 'table', 'method'])
+    """
+    scores = {
+        (share, table.name): hold_out(table, learn=share, splits=splits, seed=[seed, i])
+        for share in learn
+        for i, table in enumerate(tables)
+    }
+    return pd.concat(scores, names=["learn", "table"])
+
+
+def _predictor(table, labels, size):
+    """What an analyst would give a GLM: the number of an ordered class, or log n."""
+    numbers = pd.to_numeric(pd.Series(labels), errors="coerce").to_numpy(float)
+    ordered = str(table.group).lower() in CLASSES and np.isfinite(numbers).all()
+    return numbers if ordered else np.log(size)
 
 
 def _split(code, y, known, rng):
