@@ -58,6 +58,11 @@ OUTCOME, GROUP, PREDICTORS = "log_sales", "shop", ["floor_area", "place"]
 SHARE = 0.3
 pool.check_columns(census, outcome=OUTCOME, group=GROUP, predictors=PREDICTORS)
 """,
+    "geometry": f"""
+table = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+ORDINARY, APART = 12_000, 5_000
+""",
     "price": f"""
 graduates = pd.read_csv({str(SHOPS)!r})
 OUTCOME = "sales"
