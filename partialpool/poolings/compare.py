@@ -26,7 +26,7 @@ def compare(
     predictors=(),
     se=None,
     log=False,
-    ci_prob=0.94,
+    ci_prob=0.9,
     tau_prior=None,
     seed=None,
 ):

@@ -9,6 +9,7 @@ from partialpool.poolings import spread
 from partialpool.poolings.intercepts import GroupSums
 from partialpool.poolings.spread import NODES
 from partialpool.poolings.tails import GAMMAS, integrate_tails
+from partialpool.scores import check_prob
 
 # Numbers in one batch of data sets, chosen to stay in a processor's cache.
 BATCH = 100_000
@@ -73,7 +74,7 @@ def one_way(
     tail=None,
     tau=None,
     sigma=None,
-    ci_prob=0.94,
+    ci_prob=0.9,
 ):
     r"""Pool the means of groups partially: the exact posterior, without a sampler.
 
@@ -142,12 +143,6 @@ def one_way(
 
 
 # Input ------------------------------------------------------------------------
-
-
-def check_prob(ci_prob):
-    """Refuse what is no probability."""
-    if not 0 < ci_prob < 1:
-        raise ValueError(f"ci_prob is {ci_prob}: give a probability between 0 and 1.")
 
 
 def _check(ci_prob, tail, tau, sigma, counted):
