@@ -62,6 +62,11 @@ pool.check_columns(census, outcome=OUTCOME, group=GROUP, predictors=PREDICTORS)
 table = pd.read_csv({str(SHOPS)!r})
 OUTCOME, GROUP = "sales", "shop"
 """,
+    "geometry": f"""
+table = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+ORDINARY, APART = 12_000, 5_000
+""",
     "price": f"""
 graduates = pd.read_csv({str(SHOPS)!r})
 OUTCOME = "sales"
