@@ -42,9 +42,13 @@ class Gram:
         return cross if sparse.issparse(cross) else cross.reshape(len(cross), -1)
 
 
-def gram(design):
-    """Sum the products of all columns of a design, in one pass for each pair."""
-    largest = _choose_largest(design.factors)
+def gram(design, like=None):
+    """Sum the products of all columns of a design, in one pass for each pair.
+
+    Where the rows are some of those of another design, the sums may come in the order
+    of its own, `like`, to be added or taken away.
+    """
+    largest = _choose_largest(design.factors) if like is None else like.largest
     kept = [i for i in range(len(design.factors)) if i != largest]
     parts = [_Part(term.blocks, 1, None) for term in design.common]
     parts += [part for i in kept for part in _parts_of(design.factors[i])]
@@ -172,6 +176,18 @@ def _same_groups(a, b, rows):
     return total
 
 
+def _all_same_groups(parts, rows):
+    return np.block([[_same_groups(a, b, rows) for b in parts] for a in parts])
+
+
+def products_by_group(columns, codes, groups, rows):
+    """Sum the products of columns group by group: shape (groups, columns, columns).
+
+    `columns` holds the blocks of one term after the other; `codes` are those of rows.
+    """
+    return _all_same_groups([_Part(blocks, groups, codes) for blocks in columns], rows)
+
+
 def _block_diagonal(product):
     groups, rows, columns = product.shape
     if groups**2 > LARGEST_TABLE:
@@ -211,8 +227,7 @@ def _largest_products(parts, order, design, largest):
     factor, rows = design.factors[largest], design.rows
     mine = _parts_of(factor)
     cross = [[_product(part, own, rows) for own in mine] for part in parts]
-    within = np.block([[_same_groups(a, b, rows) for b in mine] for a in mine])
-    return _by_effect(cross, factor, order), within
+    return _by_effect(cross, factor, order), _all_same_groups(mine, rows)
 
 
 def _by_effect(blocks, factor, order):

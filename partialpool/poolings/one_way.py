@@ -9,6 +9,7 @@ from partialpool.poolings import spread
 from partialpool.poolings.intercepts import GroupSums
 from partialpool.poolings.spread import NODES
 from partialpool.poolings.tails import GAMMAS, integrate_tails
+from partialpool.scores import check_prob
 
 # Numbers in one batch of data sets, chosen to stay in a processor's cache.
 BATCH = 100_000
@@ -144,14 +145,8 @@ def one_way(
 # Input ------------------------------------------------------------------------
 
 
-def check_prob(ci_prob):
-    """Refuse what is no probability."""
-    if not 0 < ci_prob < 1:
-        raise ValueError(f"ci_prob is {ci_prob}: give a probability between 0 and 1.")
-
-
 def _check(ci_prob, tail, tau, sigma, counted):
-    check_prob(ci_prob)
+    check_prob(ci_prob, "ci_prob")
     if tail is not None and not 1 <= tail < np.inf:
         raise ValueError(f"tail is {tail}: give degrees of freedom of 1 or more.")
     if sigma is not None and not counted:
