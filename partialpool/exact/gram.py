@@ -260,3 +260,36 @@ def _take(matrix, centres, row):
     if not sparse.issparse(matrix):
         return matrix - centres[:, None] * row
     return sparse.csr_array(matrix - sparse.csr_array(centres[:, None]) @ row)
+
+
+def log_likelihood(sums, dense, eliminated, sigma):
+    """Log density of the rows behind some sums in draws of all parameters: (S,).
+
+    Parameters
+    ----------
+    sums : Gram
+    dense : numpy.ndarray
+        Dense coefficients, shape (S, r).
+    eliminated : numpy.ndarray
+        Effects of the largest factor, shape (S, groups, effects).
+    sigma : numpy.ndarray
+        Shape (S,).
+    """
+    ends = np.column_stack([-dense, np.ones(len(dense))])
+    squares = (plain(sums.dense @ ends.T) * ends.T).sum(0)
+    there = np.flatnonzero(np.abs(sums.within).sum((1, 2)))
+    if len(there):
+        mine = eliminated[:, there]
+        flat = mine.reshape(len(mine), -1)
+        size = sums.within.shape[1]
+        columns = (there[:, None] * size + np.arange(size)).ravel()
+        cross = sums.flat_cross[:, columns]
+        squares -= 2 * (plain(cross.T @ ends.T) * flat.T).sum(0)
+        squares += np.einsum("sge,gef,sgf->s", mine, sums.within[there], mine)
+    constant = sums.total_weight * (np.log(sigma) + 0.5 * np.log(2 * np.pi))
+    return -constant - 0.5 * squares / sigma**2
+
+
+def plain(matrix):
+    """Write a matrix in full, if it is sparse."""
+    return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)

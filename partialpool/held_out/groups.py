@@ -9,8 +9,9 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from partialpool.exact.fit import one_thread
+from partialpool.exact.gram import log_likelihood
 from partialpool.held_out.one_factor import OneFactor
-from partialpool.held_out.parts import log_densities, part_of
+from partialpool.held_out.parts import part_of
 from partialpool.held_out.refits import DRAWS, Refits, find_unseen, predict_mean
 from partialpool.held_out.setting import read_setting
 from partialpool.poolings.mixture import quantile
@@ -199,7 +200,7 @@ def _by_refits(setting, folds, progress):
                 logsumexp(rest.log_weight + joint),
                 rest.log_weight,
                 *predict_mean(part, rest, unseen, rng),
-                log_densities(part, dense, effects, sigma),
+                log_likelihood(part.sums, dense, effects, sigma),
             )
         counted.advance(len(fold))
     columns = zip(*(found[g] for g in range(len(places))), strict=True)

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 
-from partialpool.exact.gram import Gram, gram
+from partialpool.exact.gram import Gram, gram, plain
 from partialpool.exact.rows import Multiplier
 
 
@@ -55,8 +54,8 @@ def part_of(design, chosen, whole):
         seen,
         seen - np.average(mine.y.value, weights=share),
         gram(mine, like=whole),
-        _plain(means.dense[[-1]])[0, :-1] / weight,
-        _plain(means.flat_cross[[-1]]).reshape(groups) / weight,
+        plain(means.dense[[-1]])[0, :-1] / weight,
+        plain(means.flat_cross[[-1]]).reshape(groups) / weight,
     )
 
 
@@ -120,29 +119,3 @@ def _add(a, b, sign):
         within=a.within + sign * b.within,
         total_weight=a.total_weight + sign * b.total_weight,
     )
-
-
-def log_densities(part, dense, eliminated, sigma):
-    """Log density of a part's rows in draws of all parameters: shape (S,).
-
-    `dense` are the dense coefficients, (S, r); `eliminated` the effects of the largest
-    factor, (S, groups, effects); `sigma` (S,).
-    """
-    sums = part.sums
-    ends = np.column_stack([-dense, np.ones(len(dense))])
-    squares = (_plain(sums.dense @ ends.T) * ends.T).sum(0)
-    there = np.flatnonzero(np.abs(sums.within).sum((1, 2)))
-    if len(there):
-        mine = eliminated[:, there]
-        flat = mine.reshape(len(mine), -1)
-        size = sums.within.shape[1]
-        columns = (there[:, None] * size + np.arange(size)).ravel()
-        cross = sums.flat_cross[:, columns]
-        squares -= 2 * (_plain(cross.T @ ends.T) * flat.T).sum(0)
-        squares += np.einsum("sge,gef,sgf->s", mine, sums.within[there], mine)
-    constant = part.weight * (np.log(sigma) + 0.5 * np.log(2 * np.pi))
-    return -constant - 0.5 * squares / sigma**2
-
-
-def _plain(matrix):
-    return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)
