@@ -26,6 +26,7 @@ from partialpool.exact import (
     SlowerMethodWarning,
     StructureWarning,
     compute_log_likelihood,
+    compute_log_prior,
     fit,
     predict,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "compare",
     "compare_with_published",
     "compute_log_likelihood",
+    "compute_log_prior",
     "contest",
     "coverage",
     "crps",

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,8 @@ from partialpool.scores import check_prob
 # Points at which the distribution of ranks is looked at, and simulated data sets behind
 # the band around it.
 POINTS, SIMULATIONS = 100, 20_000
+# Draws that are made for each one that is used.
+MORE = 5
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Calibration:
         ``inside`` (whether the ECDF stays in the band) and ``reading`` (in words, of a
         posterior outside it: too high, too low, too narrow, too wide).
         """
-        at, chance = self._points()
-        extreme = _simulate_extremes(len(self.ranks), chance)
+        at, chance = _points(self.draws)
+        extreme = _simulate_extremes(len(self.ranks), self.draws)
         rows = {}
         for name, ranks in self.ranks.items():
             counts = (ranks.to_numpy()[:, None] <= at).sum(0)
@@ -100,9 +103,9 @@ class Calibration:
             Columns ``low`` and ``high``: how far the ECDF of the ranks may lie from the
             diagonal, by the share of draws, which is the index.
         """
-        _, chance = self._points()
+        _, chance = _points(self.draws)
         count = len(self.ranks)
-        tail = np.quantile(_simulate_extremes(count, chance), self._tail) / 2
+        tail = np.quantile(_simulate_extremes(count, self.draws), self._tail) / 2
         ends = {"low": tail, "high": 1 - tail}
         away = {k: stats.binom.ppf(q, count, chance) / count for k, q in ends.items()}
         index = pd.Index(chance, name="share of draws")
@@ -128,7 +131,7 @@ class Calibration:
         table, band = self.table, self.band()
         if quantities is None:
             quantities = table.index[~table["inside"]]
-        at, chance = self._points()
+        at, chance = _points(self.draws)
         ax.fill_between(
             band.index, band["low"], band["high"], color="0.9", label="band"
         )
@@ -149,11 +152,6 @@ class Calibration:
         # All quantities together: by Bonferroni.
         return (1 - self.ci_prob) / self.ranks.shape[1]
 
-    def _points(self):
-        """Ranks at which to look, and the chance of one as low or lower."""
-        at = np.unique(np.linspace(0, self.draws - 1, POINTS).round().astype(int))
-        return at, (at + 1) / (self.draws + 1)
-
     def _read(self, ranks):
         u, count = (ranks.to_numpy() + 0.5) / (self.draws + 1), len(ranks)
         # In standard errors of the mean and the variance of a uniform sample.
@@ -164,6 +162,12 @@ class Calibration:
         return "too narrow" if spread > 0 else "too wide"
 
 
+def _points(draws):
+    """Ranks at which to look, and the chance of one as low or lower."""
+    at = np.unique(np.linspace(0, draws - 1, POINTS).round().astype(int))
+    return at, (at + 1) / (draws + 1)
+
+
 def _strangeness(counts, total, chance):
     """The least of the two-sided tail probabilities of counts, along the last axis."""
     below = stats.binom.cdf(counts, total, chance)
@@ -171,13 +175,14 @@ def _strangeness(counts, total, chance):
     return 2 * np.minimum(below, above).min(-1)
 
 
-def _simulate_extremes(total, chance):
+@cache
+def _simulate_extremes(total, draws):
     """The same for ranks that are uniform, many times over: (SIMULATIONS,).
 
     Säilynoja, Bürkner and Vehtari (2022): the band is pointwise, at the probability at
     which as many uniform samples leave it somewhere as is wanted.
     """
-    rng = np.random.default_rng(total)
+    rng, (_, chance) = np.random.default_rng(total), _points(draws)
     steps = np.diff(np.concatenate([[0], chance, [1]]))
     counts = rng.multinomial(total, steps, size=SIMULATIONS)[:, :-1].cumsum(1)
     # A count can only be one of a few: look its tails up.
@@ -237,7 +242,7 @@ def rank_truths(simulate, fit, *, n=200, ci_prob=0.95, seed=None, progress=False
     >>> rank_truths(simulate, fit, n=100, seed=1).passed
     True
     """
-    check_prob(ci_prob, "ci_prob")
+    check_prob(ci_prob)
     if not n >= 20:
         raise ValueError(f"n is {n!r}: ranks of 20 data sets are the fewest to judge.")
     counted = Progress("data sets", wanted=progress)
@@ -352,8 +357,11 @@ def calibrate(
         model = judged.with_outcome(y)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SlowerMethodWarning)
-            drawn = draw_sds(model.density, draws, rng, model.design, progress=False)
-        values = model.numbers(drawn.draws, *model.density.draw(drawn.draws, rng))
+            many = MORE * draws
+            drawn = draw_sds(model.density, many, rng, model.design, progress=False)
+        # A few of many, since copies of one draw would make ranks uneven at the ends.
+        theta = rng.permutation(drawn.draws)[:draws]
+        values = model.numbers(theta, *model.density.draw(theta, rng))
         return values if same else {k: v for k, v in values.items() if k != JOINT}
 
     with one_thread():

@@ -238,7 +238,7 @@ def _above_zero(values, name, least=0):
     return values
 
 
-def check_prob(prob, name):
+def check_prob(prob, name="ci_prob"):
     """Refuse what is no probability: 0 and 1 are none here."""
     if not 0 < prob < 1:
         raise ValueError(f"{name} is {prob}: give a probability between 0 and 1.")

@@ -10,7 +10,7 @@ from partialpool.exact.design import Design
 from partialpool.exact.gram import gram, log_likelihood
 from partialpool.exact.importance import Sample
 from partialpool.exact.posterior import CHAINS, make_tree
-from partialpool.exact.priors import SD_DENSITIES
+from partialpool.exact.priors import prior_name
 from partialpool.exact.rows import Multiplier
 
 # How each prior of a standard deviation is drawn from, by the arguments of its density.
@@ -25,7 +25,6 @@ SD_DRAWS = {
 }
 # The name of the one number of all parameters and data.
 JOINT = "log_likelihood"
-_NAMES = {density: name for name, density in SD_DENSITIES.items()}
 
 
 def draw_parameters(density, rng):
@@ -72,7 +71,7 @@ def draw_parameters(density, rng):
 
 
 def _draw_sd(density, rng):
-    return SD_DRAWS[_NAMES[density.func]](rng, **density.keywords)
+    return SD_DRAWS[prior_name(density)](rng, **density.keywords)
 
 
 def expected(design, gram, dense, eliminated):

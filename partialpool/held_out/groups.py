@@ -12,7 +12,7 @@ from partialpool.exact.fit import one_thread
 from partialpool.exact.gram import log_likelihood
 from partialpool.held_out.one_factor import OneFactor
 from partialpool.held_out.parts import part_of
-from partialpool.held_out.refits import DRAWS, Refits, find_unseen, predict_mean
+from partialpool.held_out.refits import Refits, draws_for, find_unseen, predict_mean
 from partialpool.held_out.setting import read_setting
 from partialpool.poolings.mixture import quantile
 from partialpool.poolings.one_way import tails_of
@@ -82,6 +82,8 @@ def leave_one_group_out(
         ``log_score``
             Log density that the others gave to its rows, all together. Larger is
             better; the sum over groups compares models.
+        ``log_score_error``
+            Its Monte Carlo standard error: 0 in closed form.
         ``mean_log_score``
             Log density of their mean alone.
         ``psis_log_score``, ``pareto_k``
@@ -99,6 +101,21 @@ def leave_one_group_out(
     FormulaError, TableError, ValueError
         As :func:`~partialpool.fit`; or if `group` is not named where it must be.
 
+    Notes
+    -----
+    With one factor and one effect a group the two standard deviations are integrated
+    by quadrature, for all groups on one grid. In any other model the coefficients and
+    effects are integrated in closed form from the sums of products of all rows less
+    those of the group; the draws of the standard deviations given all rows are weighed
+    to stand for those given the others, and made anew where the weights are uneven.
+    So the cost does not depend on the rows, but for one pass over them.
+
+    PSIS is that of Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine
+    Learning Research 25(72), by ArviZ. Leaving out single rows answers another
+    question, how well one more member of a known group is predicted: ``az.loo`` of
+    :func:`~partialpool.compute_log_likelihood`. It needs the rows themselves, cells
+    will not do.
+
     Examples
     --------
     >>> import partialpool as pool
@@ -109,7 +126,7 @@ def leave_one_group_out(
     """
     from formulae.environment import Environment
 
-    check_prob(ci_prob, "ci_prob")
+    check_prob(ci_prob)
     environment = Environment.capture(1)
     options = {"priors": priors, "draws": draws, "correlated": correlated, "lkj": lkj}
     with one_thread():
@@ -136,8 +153,8 @@ class Held:
     ----------
     rows, seen : numpy.ndarray
         Number of rows and mean outcome, shape (J,).
-    log_score : numpy.ndarray
-        Log predictive density of all rows together, (J,).
+    log_score, error : numpy.ndarray
+        Log predictive density of all rows together, and its Monte Carlo error: (J,).
     log_weight, centre, variance : numpy.ndarray
         Of the mixture of normals that is predicted for the mean: (J, K).
     in_draws : numpy.ndarray
@@ -149,6 +166,7 @@ class Held:
     rows: np.ndarray
     seen: np.ndarray
     log_score: np.ndarray
+    error: np.ndarray
     log_weight: np.ndarray
     centre: np.ndarray
     variance: np.ndarray
@@ -172,6 +190,7 @@ def _in_closed_form(setting):
         sizes[0],
         seen,
         grid.log_scores,
+        np.zeros(len(seen)),
         log_weight,
         centre + (seen - one.means[:, -1])[:, None],
         variance,
@@ -197,7 +216,7 @@ def _by_refits(setting, folds, progress):
             found[g] = (
                 part.rows,
                 part.seen,
-                logsumexp(rest.log_weight + joint),
+                *_average(rest.log_weight, joint),
                 rest.log_weight,
                 *predict_mean(part, rest, unseen, rng),
                 log_likelihood(part.sums, dense, effects, sigma),
@@ -207,10 +226,18 @@ def _by_refits(setting, folds, progress):
     return Held(*map(np.array, columns), anew)
 
 
+def _average(log_weight, log_density):
+    """Log of a weighted mean of densities, and its Monte Carlo error."""
+    log_mean = logsumexp(log_weight + log_density)
+    away = np.expm1(np.minimum(log_density - log_mean, 500))
+    return log_mean, np.sqrt((np.exp(2 * log_weight) * away**2).sum())
+
+
 def _choose_folds(setting, folds):
     groups = len(setting.labels)
     if folds is None:
-        work = setting.density.work * groups * DRAWS
+        work = setting.density.work
+        work = work * groups * draws_for(work)
         return FOLDS if work > DEAREST and groups > FOLDS else groups
     if not isinstance(folds, Integral) or not 2 <= folds <= groups:
         raise ValueError(
@@ -243,6 +270,7 @@ def _tabulate(setting, held, ci_prob):
         "low": low,
         "high": high,
         "log_score": held.log_score,
+        "log_score_error": held.error,
         "mean_log_score": logsumexp(held.log_weight + at_mean, axis=1),
         "psis_log_score": logsumexp(log_psis + held.in_draws, axis=1),
         "pareto_k": k,

@@ -92,6 +92,10 @@ class OneFactor:
         # column that the effect multiplies; and the means of all of them.
         self.products = sums[:, kept][:, :, kept]
         self.cross, self.own = sums[:, kept, p], sums[:, p, p]
+        # The part of the products that an effect takes up, and the rest.
+        outer = self.cross[:, :, None] * self.cross[:, None, :]
+        self._between = outer / np.where(self.own > 0, self.own, 1)[:, None, None]
+        self._about = self.products - self._between
         self.weight = sums[:, -1, -1]
         self.means = sums[:, kept, -1] / self.weight[:, None]
         self.effect_mean = sums[:, p, -1] / self.weight
@@ -101,11 +105,9 @@ class OneFactor:
 
     def _reduced(self, sigma, tau):
         """Products of each group with its effect integrated out: (K, J, q, q)."""
-        ratio = ((tau / sigma) ** 2)[:, None]
-        grown = 1 + ratio * self.own
-        outer = self.cross[:, :, None] * self.cross[:, None, :]
-        taken = (ratio / grown)[..., None, None] * outer
-        return self.products - taken, np.log(grown)
+        grown = 1 + ((tau / sigma) ** 2)[:, None] * self.own
+        # Two sums, and not a difference: where groups lie far apart it would be lost.
+        return self._about + self._between / grown[..., None, None], np.log(grown)
 
     def _solve(self, products, sigma):
         """Add the prior of the coefficients: matrix, right-hand side, and solution."""

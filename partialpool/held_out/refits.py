@@ -14,11 +14,11 @@ from partialpool.exact.density import Marginal
 from partialpool.exact.importance import effective, pareto_k, sample
 from partialpool.held_out.parts import together, without
 
-# Draws of the standard deviations, fewer where each is dear (multiplications in one
-# evaluation); above the first of these shapes, or with fewer effective draws, they are
-# drawn anew.
-DRAWS, FEWER, DEAR = 1000, 400, 300_000
-LARGEST_K, EFFECTIVE = 0.5, 100
+# Draws of the standard deviations, by the multiplications in one evaluation: more where
+# it is cheap. Above this shape of the weights, or with a smaller share of effective
+# draws, they are drawn anew.
+DRAWS = {20_000: 4000, 300_000: 1000, np.inf: 400}
+LARGEST_K, EFFECTIVE = 0.5, 0.3
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ class Rest:
         return self.density.draw(self.theta, rng)
 
 
+def draws_for(work):
+    """How many draws of the standard deviations are affordable."""
+    return next(count for most, count in DRAWS.items() if work <= most)
+
+
 class Refits:
     """A model fitted to all rows, to be fitted to some of them.
 
@@ -65,7 +70,7 @@ class Refits:
 
     def __init__(self, density, sizes, theta):
         self.density, self.sizes = density, sizes
-        count = FEWER if density.work > DEAR else DRAWS
+        count = draws_for(density.work)
         # Copies of one draw stand together: take them from all over.
         places = np.linspace(0, len(theta) - 1, min(count, len(theta))).astype(int)
         self.theta = theta[places]
@@ -87,7 +92,7 @@ class Refits:
         found = density.log_density(self.theta)
         log = found - self.log_density
         log = np.where(np.isfinite(log), log, -np.inf)
-        if pareto_k(log) < LARGEST_K and effective(log) > EFFECTIVE:
+        if pareto_k(log) < LARGEST_K and effective(log) > EFFECTIVE * len(log):
             return Rest(density, self.theta, log - logsumexp(log), found, False)
         start = self.theta[np.argmax(found)]
         count = 4 * (len(self.theta) // 4)

@@ -10,10 +10,14 @@ from partialpool.columns import missing_fault
 from partialpool.exact.density import Marginal
 from partialpool.exact.design import Design, read_design
 from partialpool.exact.fit import check_options, draw_sds, marginal
+from partialpool.exact.gram import products_by_group
 from partialpool.exact.importance import Sample
 from partialpool.exact.predict import generator
 from partialpool.faults import quote, refuse
 from partialpool.held_out.one_factor import COLUMNS
+
+# Share of the largest below which a direction of flat coefficients is told by no row.
+RANK = 1e-10
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ def read_setting(formula, data, group, environment, options, seed, progress):
             "others: three are the fewest that can say how much groups differ."
         )
     density = marginal(design, options["priors"], options["correlated"], options["lkj"])
+    _refuse_untold(design, density.priors, name, codes, labels)
     drawn = draw_sds(density, options["draws"], rng, design, progress)
     return Setting(design, density, drawn, name, codes, labels, factor, rng)
 
@@ -110,3 +115,23 @@ def _find_groups(design, data, group):
             "for example with astype(str)."
         ) from None
     return group, codes, list(labels), None
+
+
+def _refuse_untold(design, priors, name, codes, labels):
+    """Refuse a flat prior of what no row tells once some group is left out."""
+    flat = np.flatnonzero(priors.precision == 0)
+    if not len(flat):
+        return
+    columns = [term.blocks for term in design.common]
+    each = products_by_group(columns, codes, len(labels), design.rows)
+    total = each.sum(0)[np.ix_(flat, flat)]
+    scale = np.sqrt(np.diag(total))
+    scale = np.outer(scale, scale)
+    left = (total - each[:, flat][:, :, flat]) / scale
+    untold = np.linalg.eigvalsh(left)[:, 0] < RANK
+    if untold.any():
+        raise ValueError(
+            f"Without {labels[np.argmax(untold)]} of {name} no row tells some "
+            "coefficient whose prior is Flat: give the terms Normal priors, or leave "
+            "out what only that group has."
+        )

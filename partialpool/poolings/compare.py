@@ -12,9 +12,8 @@ from partialpool.plots import plot_shrinkage, show_legend
 from partialpool.poolings.advice import advise
 from partialpool.poolings.groups import Groups, read_groups
 from partialpool.poolings.intercepts import at_ratio
-from partialpool.poolings.one_way import tails_of
+from partialpool.poolings.one_way import check_prob, tails_of
 from partialpool.poolings.spread import Spread, integrate
-from partialpool.scores import check_prob
 
 POOLINGS = ("complete", "none", "partial")
 
@@ -27,7 +26,7 @@ def compare(
     predictors=(),
     se=None,
     log=False,
-    ci_prob=0.94,
+    ci_prob=0.9,
     tau_prior=None,
     seed=None,
 ):
@@ -87,7 +86,7 @@ def compare(
     >>> compared.between_sd.low < 0.15 < compared.between_sd.high
     True
     """
-    check_prob(ci_prob, "ci_prob")
+    check_prob(ci_prob)
     groups = read_groups(
         table, outcome=outcome, group=group, predictors=predictors, se=se, log=log
     )

@@ -12,8 +12,8 @@ from partialpool.faults import refuse
 from partialpool.poolings.compare import integrate_groups, least_squares
 from partialpool.poolings.groups import labels_of, read_groups
 from partialpool.poolings.intercepts import GroupSums, at_ratio
-from partialpool.poolings.one_way import tails_of
-from partialpool.scores import check_prob, coverage, interval_score, rmse
+from partialpool.poolings.one_way import check_prob, tails_of
+from partialpool.scores import coverage, interval_score, rmse
 
 # The search for the best ratio of standard deviations: points, rounds, and how far.
 POINTS, ROUNDS, FARTHEST = 60, 6, 1e3
@@ -93,7 +93,7 @@ def contest(
     >>> bool(scored.loc["bayes", "rmse"] < scored.loc["none", "rmse"])
     True
     """
-    check_prob(ci_prob, "ci_prob")
+    check_prob(ci_prob)
     methods = _choose(methods)
     predictors = as_list(predictors)
     groups = read_groups(

@@ -146,7 +146,7 @@ def one_way(
 
 
 def _check(ci_prob, tail, tau, sigma, counted):
-    check_prob(ci_prob, "ci_prob")
+    check_prob(ci_prob)
     if tail is not None and not 1 <= tail < np.inf:
         raise ValueError(f"tail is {tail}: give degrees of freedom of 1 or more.")
     if sigma is not None and not counted:
