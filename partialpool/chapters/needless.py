@@ -102,6 +102,53 @@ def judge_needless(
     return pd.concat(parts, ignore_index=True)
 
 
+def score_needless(rows, *, limit, held):
+    """Say by how much the most needless factors raise each method's error.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        What :func:`judge_needless` returned, count 0 among the counts.
+    limit : float
+        Rise of the error up to which a method stays put, as a share.
+    held : (float, float)
+        Share of the intervals that should hold the truth, at least and at most.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a method: ``rise`` of the root mean squared error over that without
+        factors, averaged over the sets, ``se`` over the sets, ``held``, and ``stays
+        put``: ``yes`` or ``no`` if the rise lies two standard errors below or above
+        the limit (or the intervals fail), otherwise ``on the line``.
+
+    Examples
+    --------
+    >>> sets = {"set": [0, 1], "method": "a", "estimate": 1.0, "low": 0.0, "high": 3.0}
+    >>> none = pd.DataFrame(sets | {"factors": 0, "truth": [2.0, 2.0]})
+    >>> six = none.assign(factors=6, truth=[2.1, 2.1])
+    >>> table = score_needless(pd.concat([none, six]), limit=0.02, held=(0.8, 1.0))
+    >>> round(table.loc["a", "rise"].item(), 3), table.loc["a", "stays put"]
+    (0.1, 'no')
+    """
+    rows = rows.assign(
+        square=(rows["estimate"] - rows["truth"]) ** 2,
+        held=rows["truth"].between(rows["low"], rows["high"]),
+    )
+    by = rows.groupby(["set", "method", "factors"], sort=False)[["square", "held"]]
+    scores = by.mean().unstack("factors")
+    most = scores["square"].columns.max()
+    rise = np.sqrt(scores["square"][most] / scores["square"][0]) - 1
+    table = rise.groupby("method", sort=False).agg(rise="mean", se="sem")
+    table["held"] = scores["held"][most].groupby("method").mean()
+    kept, margin = table["held"].between(*held), 2 * table["se"]
+    put = (table["rise"] + margin < limit) & kept
+    moved = (table["rise"] - margin > limit) | ~kept
+    return table.assign(
+        **{"stays put": np.select([put, moved], ["yes", "no"], "on the line")}
+    )
+
+
 class Task:
     """What there is to fit and to predict, as tables and as matrices."""
 
