@@ -279,7 +279,7 @@ def calibrate(
     seed=None,
     progress=True,
 ):
-    """Check a model of :func:`~partialpool.fit` by simulation-based calibration.
+    """Check a model of :func:`~partialpool.exact.fit` by simulation-based calibration.
 
     Parameters are drawn from their priors, outcomes from the parameters for the rows
     at hand, and the posterior from the outcomes, `n` times. If all is right, the rank
@@ -288,12 +288,12 @@ def calibrate(
     Parameters
     ----------
     formula : str
-        As for :func:`~partialpool.fit`.
+        As for :func:`~partialpool.exact.fit`.
     data : pandas.DataFrame
         The design: rows with the predictors and groups. Its outcome serves only to
         scale default priors, which are then held fixed.
     priors, correlated, lkj
-        Of the simulation, as for :func:`~partialpool.fit`; and of the fit as well.
+        Of the simulation and of the fit, as for :func:`~partialpool.exact.fit`.
     n : int
         Number of data sets.
     draws : int
@@ -302,7 +302,7 @@ def calibrate(
         Takes a random generator and a number of rows and returns residuals in units of
         sigma, to simulate another likelihood; standard normal by default.
     fit_with : dict, optional
-        Arguments of :func:`~partialpool.fit` that shall differ from those of the
+        Arguments of :func:`~partialpool.exact.fit` that shall differ from those of the
         simulation, to plant a wrong model: ``{"correlated": False}``, ``{"priors":
         …}``, ``{"lkj": …}`` or ``{"formula": …}``.
     ci_prob : float
@@ -324,8 +324,8 @@ def calibrate(
     Raises
     ------
     FormulaError, TableError, ValueError
-        As :func:`~partialpool.fit`; or if the data are cells, a row has a weight, a
-        prior is flat, or `fit_with` names something else.
+        As :func:`~partialpool.exact.fit`; or if the data are cells, a row has a
+        weight, a prior is flat, or `fit_with` names something else.
 
     Examples
     --------

@@ -395,6 +395,8 @@ def every_draw_is_seeded(chapter):
                 yield f"cell {number}: {name}() needs {needed}=."
         elif re.search(r"(np|numpy)\.random\.(?!default_rng|Generator|Seed)\w+$", name):
             yield f"cell {number}: {name}() is global: use np.random.default_rng(SEED)."
+        elif name.endswith("stripplot") and "jitter" not in keywords(call):
+            yield f"cell {number}: {name}() has no seed: pass jitter=False."
         elif name.endswith("default_rng") and not seeded(call):
             yield f"cell {number}: default_rng() needs a seed: default_rng(SEED)."
 

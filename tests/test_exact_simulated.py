@@ -90,20 +90,26 @@ def test_the_log_likelihood_from_sums_is_that_of_the_rows(formula):
 
 def test_correlations_follow_their_prior():
     rng = np.random.default_rng(2)
-    rows = table(80)
-    model = design_of("y ~ x + z + (x + z|g)", rows)
+    model = design_of("y ~ x + z + (x + z|g)", table(80))
     density = marginal(model, None, True, 1.5)
-    found = []
-    for _ in range(800):
-        theta, _, _ = draw_parameters(density, rng)
-        lower = density.covariance_factor(theta, density.scales[0])[0]
-        matrix = lower @ lower.T
-        sds = np.sqrt(np.diag(matrix))
-        found.append((matrix / np.outer(sds, sds))[np.tril_indices(3, -1)])
+    scale = density.scales[0]
+    theta = np.concatenate([draw_parameters(density, rng)[0] for _ in range(6000)])
+    lower = density.covariance_factor(theta, scale)
+    lower = lower / np.linalg.norm(lower, axis=2, keepdims=True)
+    pairs = (lower @ lower.transpose(0, 2, 1))[:, *np.tril_indices(3, -1)]
     # Each of an LKJ matrix of size d is a beta of 1.5 - 1 + d / 2 on both sides.
     law = stats.beta(2, 2, loc=-1, scale=2)
-    for pair in np.transpose(found):
+    for pair in pairs.T:
         assert stats.kstest(pair, law.cdf).pvalue > 0.001
+    # And what is drawn has the density that the fit takes for the prior.
+    grid = np.linspace(-8, 8, 4001)
+    for k in range(3):
+        z = np.zeros((len(grid), 3))
+        z[:, k] = grid
+        height = np.exp(density._log_correlation_prior(z, scale))
+        share = integrate.cumulative_simpson(height, x=grid, initial=0)
+        places = np.interp(theta[:, scale.correlations][:, k], grid, share / share[-1])
+        assert stats.kstest(places, "uniform").pvalue > 0.001
 
 
 def test_another_outcome_changes_nothing_else():

@@ -67,3 +67,17 @@ def test_the_mean_of_everybody_is_learned_from_the_known(pairs):
     known, asked = pairs[:80], pairs[80:].drop(columns="later")
     found = forecasts.everybody(known, asked)
     assert found == pytest.approx(np.full(40, known["later"].mean()))
+
+
+def test_reml_forecasts_as_the_posterior_does():
+    rng = np.random.default_rng(3)
+    effect = pd.Series(rng.normal(0, 0.5, 30), [f"s{k:02}" for k in range(30)])
+    pairs = pd.DataFrame({"state": rng.choice(effect.index, 600)})
+    pairs["earlier"] = rng.normal(size=600)
+    pairs["later"] = 0.7 * pairs["earlier"] + pairs["state"].map(effect)
+    pairs["later"] += rng.normal(0, 0.3, 600)
+    asked = pd.concat([pairs.head(50), pd.DataFrame({"state": ["new"], "earlier": 1})])
+    reml = forecasts.hierarchical_by_reml("earlier", group="state")(pairs, asked)
+    bayes = forecasts.hierarchical("earlier + (1|state)", seed=1)(pairs, asked)
+    np.testing.assert_allclose(reml, bayes, atol=0.05)
+    assert reml.iloc[-1] == pytest.approx(0.7, abs=0.25)

@@ -195,8 +195,14 @@ def test_any_model_agrees_with_refits_without_the_group(name):
     error = relative.std() / relative.mean() / np.sqrt(len(joint))
     error = np.hypot(error, found.loc[label, "log_score_error"])
     assert abs(log_score - found.loc[label, "log_score"]) < 4 * error + 0.01
-    predicted, sd = mean.mean(1), mean.mean(1).std()
-    assert abs(predicted.mean() - found.loc[label, "mean"]) < 0.1 * sd
+    noise = np.random.default_rng(1).normal(0, gone.sum() ** -0.5, len(mean))
+    seen = mean.mean(1) + sigma[:, 0] * noise
+    assert abs(seen.mean() - found.loc[label, "mean"]) < 0.1 * seen.std()
+    ends = np.quantile(seen, [0.05, 0.95])
+    low_high = found.loc[label, ["low", "high"]]
+    np.testing.assert_allclose(low_high, ends, atol=0.12 * seen.std())
+    density = stats.gaussian_kde(seen)(found.loc[label, "seen"])
+    assert abs(np.log(density) - found.loc[label, "mean_log_score"]) < 0.1
 
 
 # Wide, so that it does not matter where the predictor is centred.

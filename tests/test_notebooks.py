@@ -248,6 +248,7 @@ BAD = [
     ("every_draw_is_seeded", add_code("np.random.seed(1)"), "np.random.seed()"),
     ("every_draw_is_seeded", add_code("np.random.normal()"), "np.random.normal()"),
     ("every_draw_is_seeded", add_code("np.random.default_rng()"), "default_rng(SEED)"),
+    ("every_draw_is_seeded", add_code("sns.stripplot(d)"), "jitter=False"),
     ("every_draw_is_seeded", add_code("default_rng(None)"), "default_rng(SEED)"),
     ("every_draw_is_seeded", add_code("table.sample(3)"), "random_state"),
     ("every_draw_is_seeded", add_code("stats.norm.rvs(3)"), "random_state"),

@@ -19,7 +19,7 @@ def compared(table):
 
 
 def test_matches_the_draws_of_fit(table):
-    compared = pool.compare(table, outcome="y", group="group", ci_prob=0.9)
+    compared = pool.compare(table, outcome="y", group="group")
     sd = 2.5 * table["y"].std(ddof=0)
     between = pool.Prior("Normal", mu=0, sigma=pool.Prior("HalfNormal", sigma=sd))
     priors = {"Intercept": pool.Prior("Flat"), "1|group": between}
@@ -59,7 +59,7 @@ def test_matches_the_draws_of_fit_with_predictors():
     gap = drawn.mean(axis=1) - compared.table["partial"]
     assert (gap.abs() < 0.05 * drawn.std(axis=1)).all()
     width = (compared.table["partial_high"] - compared.table["partial_low"]) / 2
-    expected = (drawn.quantile(0.97, axis=1) - drawn.quantile(0.03, axis=1)) / 2
+    expected = (drawn.quantile(0.95, axis=1) - drawn.quantile(0.05, axis=1)) / 2
     np.testing.assert_allclose(width, expected, rtol=0.06)
     glm = smf.ols("y ~ x + kind", table).fit().predict(table)
     glm = glm.groupby(table["group"]).mean().loc[compared.table.index]
@@ -68,11 +68,11 @@ def test_matches_the_draws_of_fit_with_predictors():
 
 def test_complete_and_no_pooling_are_least_squares(table, compared):
     plain = smf.ols("y ~ 1", table).fit()
-    ends = plain.conf_int(0.06).to_numpy()[0]
+    ends = plain.conf_int(0.1).to_numpy()[0]
     found = compared.table[["complete_low", "complete_high"]].iloc[0]
     np.testing.assert_allclose(found, ends)
     dummies = smf.ols("y ~ 0 + group", table).fit()
-    dummies = dummies.conf_int(0.06).set_axis(compared.table.index.sort_values())
+    dummies = dummies.conf_int(0.1).set_axis(compared.table.index.sort_values())
     found = compared.table[["none_low", "none_high"]]
     np.testing.assert_allclose(found, dummies.loc[found.index])
 

@@ -172,3 +172,35 @@ def test_says_what_is_wrong(table):
         pool.contest(table, **ASKED, at=table.assign(kind="z"))
     with pytest.raises(ValueError, match="No group of the contest has a truth"):
         pool.score(pool.contest(table, **ASKED), pd.Series({"elsewhere": 1.0}))
+
+
+def test_curves_are_scored_by_what_their_intervals_stand_for():
+    table, truth = pool.simulate_groups(30, seed=4)
+    estimates = pool.contest(table, outcome="y", group="group", ci_prob=0.8)
+    scored = pool.score(estimates, truth["mean"], ci_prob=0.8, curves=True)
+    plain = pool.score(estimates, truth["mean"], ci_prob=0.8)
+    pd.testing.assert_frame_equal(scored[plain.columns], plain)
+    assert scored.loc["ridge", ["crps", "log_score"]].isna().all()
+    reml = estimates[estimates["method"] == "reml"].set_index("group")
+    sd = (reml["high"] - reml["low"]) / 2 / 1.2815515655
+    right = truth["mean"].reindex(reml.index)
+    crps = pool.crps(right, mean=reml["estimate"], sd=sd)
+    assert scored.loc["reml", "crps"] == pytest.approx(crps)
+    log_score = pool.log_score(reml["estimate"], sd, right)
+    assert scored.loc["reml", "log_score"] == pytest.approx(log_score)
+    assert scored["crps"].idxmin() != "complete"
+
+
+def test_curves_of_a_logged_contest_are_taken_of_logs():
+    table, truth = pool.simulate_groups(30, seed=4)
+    options = {"group": "group", "outcome": "y", "methods": ["bayes", "none"]}
+    logs = pool.score(pool.contest(table, **options), truth["mean"], curves=True)
+    raised = table.assign(y=np.exp(table["y"]))
+    found = pool.score(
+        pool.contest(raised, log=True, **options),
+        np.exp(truth["mean"]),
+        curves=True,
+        log=True,
+    )
+    same = ["crps", "log_score"]
+    pd.testing.assert_frame_equal(found[same], logs[same])

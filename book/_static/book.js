@@ -17,9 +17,17 @@
     ],
   ];
 
+  // The words above a box that scrolls are a block, and beside a block the padding
+  // at the end of a line no longer counts: a box that is too wide by less than that
+  // would fit once it is marked, and not once it is unmarked, for ever.
+  function overflows(box) {
+    const marked = box.hasAttribute("data-scrolls");
+    const slack = marked ? parseFloat(getComputedStyle(box).paddingRight) : 0;
+    return box.scrollWidth + slack > box.clientWidth + 1;
+  }
+
   function label(box, name) {
-    const overflows = box.scrollWidth > box.clientWidth + 1;
-    if (overflows) {
+    if (overflows(box)) {
       // Only where it is not so: setting it would wake the second observer again.
       if (box.tabIndex !== 0) box.tabIndex = 0;
       box.setAttribute("role", "group");
@@ -64,7 +72,13 @@
   if (!main) return;
   new MutationObserver(later).observe(main, { childList: true, subtree: true });
   // On a slow machine the theme's pass may come after ours, and take tab stops away.
-  new MutationObserver(labelAll).observe(main, { subtree: true, attributeFilter: ["tabindex"] });
+  // It only gives them back: one that also took some away could wake itself for ever.
+  function giveBack() {
+    document.querySelectorAll("[data-scrolls]").forEach((box) => {
+      if (box.tabIndex !== 0) box.tabIndex = 0;
+    });
+  }
+  new MutationObserver(giveBack).observe(main, { subtree: true, attributeFilter: ["tabindex"] });
 })();
 
 // Let a search result quote the text of a page.

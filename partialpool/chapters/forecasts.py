@@ -5,6 +5,8 @@ The table of `pairs` has one row a group: ``n`` (its size), ``earlier`` and ``la
 a function of the rows to learn from and the rows to forecast.
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -179,5 +181,35 @@ def hierarchical(formula, *, seed):
         posterior = pool.fit("later ~ " + formula, known, seed=seed)
         new = pool.predict(posterior, asked, unseen="draw", seed=seed)
         return new["mean"].mean(["chain", "draw"]).to_numpy()
+
+    return method
+
+
+def hierarchical_by_reml(formula, *, group):
+    """Make a method: random intercepts by REML, of statsmodels.
+
+    Parameters
+    ----------
+    formula : str
+        Its right side without the groups, such as ``"earlier"``.
+    group : str
+        Column of the groups; one that was not learnt from has no effect.
+
+    Returns
+    -------
+    callable
+        For :func:`cross_fit`.
+    """
+    import statsmodels.formula.api as smf
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning
+
+    def method(known, asked):
+        model = smf.mixedlm("later ~ " + formula, known, groups=known[group])
+        with warnings.catch_warnings():
+            # A spread of zero between groups is an answer, not a failure.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fit = model.fit()
+        effects = {label: part.iloc[0] for label, part in fit.random_effects.items()}
+        return fit.predict(asked) + asked[group].map(effects).fillna(0.0)
 
     return method

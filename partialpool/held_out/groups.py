@@ -42,7 +42,7 @@ def leave_one_group_out(
     Parameters
     ----------
     formula : str
-        As for :func:`~partialpool.fit`.
+        As for :func:`~partialpool.exact.fit`.
     data : pandas.DataFrame
         One row per observation, or cells as :func:`~partialpool.cells.collapse` makes
         them.
@@ -51,11 +51,11 @@ def leave_one_group_out(
         ``"g:h"``), or any column of the table. May be left out where the formula has
         one factor.
     priors, correlated, lkj
-        As for :func:`~partialpool.fit`. Default priors are scaled on all of the data,
-        and stay the same whichever group is left out: the model does.
+        As for :func:`~partialpool.exact.fit`. Default priors are scaled on all of the
+        data, and stay the same whichever group is left out: the model does.
     draws : int
-        Draws from the posterior of all data, for importance sampling; and of each
-        refit, where one is needed.
+        Draws from the posterior of all data, for importance sampling. Refits make do
+        with fewer of them where each is dear.
     folds : int, optional
         Leave out the groups in so many folds at random, in place of one by one. By
         default one by one, if that is affordable, and otherwise in 20 folds.
@@ -69,7 +69,8 @@ def leave_one_group_out(
     Returns
     -------
     pandas.DataFrame
-        One row a group, in the order of the labels, which are the index:
+        One row a group; the index holds the labels, of a factor as the posterior has
+        them:
 
         ``rows``
             How many rows it has.
@@ -99,7 +100,7 @@ def leave_one_group_out(
     Raises
     ------
     FormulaError, TableError, ValueError
-        As :func:`~partialpool.fit`; or if `group` is not named where it must be.
+        As :func:`~partialpool.exact.fit`; or if `group` is not named where it must be.
 
     Notes
     -----
@@ -113,8 +114,8 @@ def leave_one_group_out(
     PSIS is that of Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine
     Learning Research 25(72), by ArviZ. Leaving out single rows answers another
     question, how well one more member of a known group is predicted: ``az.loo`` of
-    :func:`~partialpool.compute_log_likelihood`. It needs the rows themselves, cells
-    will not do.
+    :func:`~partialpool.exact.compute_log_likelihood`. It needs the rows themselves,
+    cells will not do.
 
     Examples
     --------

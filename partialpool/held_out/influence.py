@@ -36,7 +36,8 @@ def group_influence(
     formula, data, group, priors, draws, correlated, lkj, seed, progress
         As for :func:`leave_one_group_out`.
     watch : sequence of str
-        Labels of groups of the factor `group` whose effects are to be followed too.
+        Labels of groups of the factor `group` whose effects are to be followed too. One
+        that is itself left out is then like any group that nobody has seen.
 
     Returns
     -------

@@ -109,16 +109,17 @@ class OneFactor:
         # Two sums, and not a difference: where groups lie far apart it would be lost.
         return self._about + self._between / grown[..., None, None], np.log(grown)
 
-    def _solve(self, products, sigma):
-        """Add the prior of the coefficients: matrix, right-hand side, and solution."""
+    def _system(self, products, sigma):
+        """Add the prior of the coefficients: the matrix and the right-hand side."""
         p, variance = self.common, sigma**2
         precision, mean = self.priors.precision, self.priors.mean
         matrix = products[..., :p, :p] + variance[..., None, None] * np.diag(precision)
         right = products[..., :p, p] + variance[..., None] * precision * mean
-        return matrix, right, np.linalg.solve(matrix, right[..., None])[..., 0]
+        return matrix, right
 
     def _log_likelihood(self, products, log_grown, weight, sigma):
-        matrix, right, solution = self._solve(products, sigma)
+        matrix, right = self._system(products, sigma)
+        solution = _solve(matrix, right)
         prior = (self.priors.precision * self.priors.mean**2).sum()
         residual = products[..., -1, -1] + sigma**2 * prior - (right * solution).sum(-1)
         log_det = np.linalg.slogdet(matrix)[1]
@@ -207,10 +208,10 @@ class OneFactor:
             products, _ = self._reduced(sigma, tau)
             rest = products.sum(1)[:, None] - products
             sd = np.broadcast_to(sigma[:, None], rest.shape[:2])
-            matrix, _, slopes = self._solve(rest, sd)
-            away = np.linalg.solve(matrix, np.broadcast_to(x, slopes.shape)[..., None])
-            centre[:, some] = (slopes * x).sum(-1).T
-            doubt = sd**2 * ((away[..., 0] * x).sum(-1) + 1 / self.weight)
+            matrix, right = self._system(rest, sd)
+            away = _solve(matrix, np.broadcast_to(x, right.shape))
+            centre[:, some] = (away * right).sum(-1).T
+            doubt = sd**2 * ((away * x).sum(-1) + 1 / self.weight)
             variance[:, some] = (doubt + (tau[:, None] * self.effect_mean) ** 2).T
         return centre, variance
 
@@ -239,8 +240,10 @@ class OneFactor:
             total = products.sum(1)[:, None]
             rest = np.concatenate([total - products, total], axis=1)
             sd = np.broadcast_to(sigma[:, None], rest.shape[:2])
-            matrix, _, slopes = self._solve(rest, sd)
-            covariance = sd[..., None, None] ** 2 * np.linalg.inv(matrix)
+            matrix, right = self._system(rest, sd)
+            inverse = np.linalg.inv(matrix)
+            covariance = sd[..., None, None] ** 2 * inverse
+            slopes = (inverse @ right[..., None])[..., 0]
             which = np.broadcast_to(combinations, (*sd.shape, *combinations.shape))
             effects = [self._effect(h, sigma, tau, rest.shape[1]) for h in watched]
             ahead = np.zeros((*sd.shape, shape[1]))
@@ -282,6 +285,10 @@ class OneFactor:
         own = effects.T * self.own[:, None] - 2 * self.cross @ ends.T
         scale = self.weight[:, None] * (np.log(sigma) + 0.5 * np.log(2 * np.pi))
         return -scale - 0.5 * (squares + effects.T * own) / sigma**2
+
+
+def _solve(matrix, right):
+    return np.linalg.solve(matrix, right[..., None])[..., 0]
 
 
 def _midpoints(low, high):

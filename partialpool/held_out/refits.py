@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 
 from partialpool.exact.density import Marginal
 from partialpool.exact.importance import effective, pareto_k, sample
+from partialpool.exact.mode import ModeError
 from partialpool.held_out.parts import together, without
 
 # Draws of the standard deviations, by the multiplications in one evaluation: more where
@@ -96,7 +97,14 @@ class Refits:
             return Rest(density, self.theta, log - logsumexp(log), found, False)
         start = self.theta[np.argmax(found)]
         count = 4 * (len(self.theta) // 4)
-        theta = sample(density.log_density, start, count, rng).draws
+        try:
+            theta = sample(density.log_density, start, count, rng).draws
+        except ModeError as error:
+            raise ValueError(
+                f"The posterior without some group could not be drawn: {error} Leave "
+                "out the finest group term, or give the group terms priors of their "
+                "own."
+            ) from None
         even = np.full(len(theta), -np.log(len(theta)))
         return Rest(density, theta, even, density.log_density(theta), True)
 

@@ -72,8 +72,8 @@ class Setting:
 def read_setting(formula, data, group, environment, options, seed, progress):
     """Fit a model to all data and find its groups: a `Setting`.
 
-    `options` are the arguments of :func:`~partialpool.fit` by name: priors, draws,
-    correlated and lkj.
+    `options` are the arguments of :func:`~partialpool.exact.fit` by name: priors,
+    draws, correlated and lkj.
     """
     check_options(options["draws"], options["lkj"])
     rng = generator(seed)

@@ -13,7 +13,7 @@ from partialpool.poolings.compare import integrate_groups, least_squares
 from partialpool.poolings.groups import labels_of, read_groups
 from partialpool.poolings.intercepts import GroupSums, at_ratio
 from partialpool.poolings.one_way import check_prob, tails_of
-from partialpool.scores import coverage, interval_score, rmse
+from partialpool.scores import coverage, crps, interval_score, log_score, rmse
 
 # The search for the best ratio of standard deviations: points, rounds, and how far.
 POINTS, ROUNDS, FARTHEST = 60, 6, 1e3
@@ -118,7 +118,7 @@ def contest(
     return pd.concat(parts, ignore_index=True)
 
 
-def score(estimates, truth, *, ci_prob=0.9):
+def score(estimates, truth, *, ci_prob=0.9, curves=False, log=False):
     """Score every method of a contest against the truth.
 
     Parameters
@@ -130,13 +130,19 @@ def score(estimates, truth, *, ci_prob=0.9):
         some method has no estimate, are left out for all methods alike.
     ci_prob : float
         Probability of the intervals, as given to :func:`contest`.
+    curves : bool
+        Score the normal curve that each interval stands for, too: around its middle,
+        as wide as its ends say.
+    log : bool
+        Take these curves on the log scale, if the contest did.
 
     Returns
     -------
     pandas.DataFrame
         One row a method: ``groups`` (how many were scored), ``rmse``, ``worst`` (the
         largest error of a group), ``coverage`` and ``interval_score`` (missing for a
-        method without intervals).
+        method without intervals); with `curves` also ``crps`` and ``log_score``, of
+        logs with `log`.
 
     Examples
     --------
@@ -167,7 +173,22 @@ def score(estimates, truth, *, ci_prob=0.9):
             if bounded
             else np.nan,
         }
+        if curves:
+            by[method] |= _score_curves(*ends, ci_prob, log, bounded)
     return pd.DataFrame(by).T.astype({"groups": int}).rename_axis("method")
+
+
+def _score_curves(low, high, truth, ci_prob, log, bounded):
+    """Score the normal curves with these intervals: CRPS and log score."""
+    if not bounded:
+        return {"crps": np.nan, "log_score": np.nan}
+    if log:
+        low, high, truth = np.log(low), np.log(high), np.log(truth)
+    mean, sd = (low + high) / 2, (high - low) / (2 * ndtri((1 + ci_prob) / 2))
+    return {
+        "crps": crps(truth, mean=mean, sd=sd),
+        "log_score": log_score(mean, sd, truth),
+    }
 
 
 def _choose(methods):

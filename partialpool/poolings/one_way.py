@@ -74,7 +74,7 @@ def one_way(
     tail=None,
     tau=None,
     sigma=None,
-    ci_prob=0.94,
+    ci_prob=0.9,
 ):
     r"""Pool the means of groups partially: the exact posterior, without a sampler.
 

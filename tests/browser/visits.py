@@ -41,19 +41,36 @@ THIN = """() => {
   });
 }"""
 TYPESET = "() => window.MathJax?.startup?.promise?.then(() => true)"
-# Whatever reaches past the right edge, unless a box around it scrolls.
-OVERFLOWING = """() => [...document.querySelectorAll("body *")]
-  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
-  .slice(0, 5).map((e) => e.outerHTML.slice(0, 120))"""
+# Whatever reaches past the right edge, unless a box around it scrolls or hides it, or
+# it waits beside the screen as the side bars do.
+OVERFLOWING = """() => {
+  const past = (e) => e.getBoundingClientRect().right > innerWidth + 1;
+  const held = (e) => e && e !== document.body &&
+    (held(e.parentElement) || getComputedStyle(e).position === "fixed" ||
+     (getComputedStyle(e).overflowX !== "visible" && !past(e)));
+  return [...document.querySelectorAll("body *")]
+    .filter((e) => past(e) && !held(e.parentElement) && !held(e))
+    .slice(0, 5).map((e) => e.outerHTML.slice(0, 120));
+}"""
 # Code and tables that scroll sideways, and no words above them that say so.
 UNMARKED = """() => [...document.querySelectorAll("article *")]
-  .filter((e) => e.matches("pre, .output, .pst-scrollable-table-container, .numbers"))
+  .filter((e) => e.matches(
+    "pre, .output, .pst-scrollable-table-container, .numbers, div.math mjx-container"))
   .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.checkVisibility())
+  .map((e) => e.matches("mjx-container") ? e.closest("div.math") : e)
   .filter((e) => !getComputedStyle(e, "::before").content.includes("Swipe"))
   .map((e) => e.outerHTML.slice(0, 120))"""
 # The theme marks what scrolls after 300 ms, book.js after 350. The page's own clock:
 # on a busy machine ours may be done before its timers have run.
-SETTLE = "() => new Promise((done) => setTimeout(done, 450))"
+SETTLE = "() => new Promise((done) => setTimeout(() => done(true), 450))"
+# Milliseconds after which a page that no longer answers fails its test: a script in an
+# endless loop would hold up all that follow.
+PATIENCE = 60_000
+
+
+def settle(tab):
+    """Wait until a page has done what it does after a change of size."""
+    tab.wait_for_function(SETTLE, timeout=PATIENCE)
 
 
 @dataclass
@@ -133,13 +150,13 @@ class Visits:
             self.visit_on_phone(tab, name, visit)
             tab.set_viewport_size(DESK)
         tab.evaluate(THIN)
-        tab.evaluate(SETTLE)
+        settle(tab)
         visit.violations += self.violations(tab, RULES)
         return visit
 
     def visit_on_phone(self, tab, name, visit):
         tab.set_viewport_size(PHONE)
-        tab.evaluate(SETTLE)
+        settle(tab)
         visit.phone_width = tab.evaluate("document.documentElement.scrollWidth")
         visit.overflowing = tab.evaluate(OVERFLOWING)
         visit.unmarked = tab.evaluate(UNMARKED)
