@@ -64,7 +64,7 @@ people["log_sales"] = np.log(people["sales"])
 people["area"], people["weeks"] = people["floor_area"] / 100 - 4, people["week"] / 10
 OUTCOME, GROUP = "log_sales", "shop"
 OF_GROUP, OF_ROW = "area", "weeks"
-LOGS = True
+LOGS, UNIT = True, "pounds a week"
 ORDINARY, APART = np.log(10_000), 0.5
 STEP = 0.2
 pool.check_columns(
