@@ -105,23 +105,22 @@ def test_everybody_held_out_is_predicted_by_every_method(table):
 
 
 @pytest.mark.parametrize(
-    ("rises", "half", "said"),
+    ("rises", "missed", "said"),
     [
-        ([0.01, 0.012], 1, "yes"),
-        ([0.04, 0.042], 1, "no"),
-        ([0.0, 0.05], 1, "on the line"),
-        ([0.01, 0.012], 0.001, "no"),  # intervals that hold nothing
+        ([0.01, 0.012], 0, "yes"),
+        ([0.04, 0.042], 0, "no"),
+        ([0.0, 0.05], 0, "on the line"),
+        ([0.01, 0.012], 5, "no"),  # its intervals hold nothing
     ],
 )
-def test_a_method_stays_put_within_the_limit_and_its_promise(rises, half, said):
+def test_a_method_stays_put_within_the_limit_and_its_promise(rises, missed, said):
     rows = [
         {"set": k, "factors": f, "method": "a", "estimate": 0.0, "truth": 1 + f * rise}
         for k, rise in enumerate(rises)
         for f in (0, 1)
     ]
     rows = pd.DataFrame(rows)
-    rows = rows.assign(low=rows["truth"] - half, high=rows["truth"] + half)
-    rows.loc[half < 1, ["low", "high"]] += 1
+    rows["low"], rows["high"] = (rows["truth"] + missed + d for d in (-1, 1))
     found = score_needless(rows, limit=0.02, held=(0.9, 1)).loc["a"]
     assert found["rise"] == pytest.approx(np.mean(rises))
     assert found["se"] == pytest.approx(np.ptp(rises) / 2)
