@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from partialpool.exact.design import read_design
 from partialpool.exact.fit import (
@@ -107,7 +107,9 @@ class Calibration:
         count = len(self.ranks)
         tail = np.quantile(_simulate_extremes(count, self.draws), self._tail) / 2
         ends = {"low": tail, "high": 1 - tail}
-        away = {k: stats.binom.ppf(q, count, chance) / count for k, q in ends.items()}
+        away = {
+            k: scipy.stats.binom.ppf(q, count, chance) / count for k, q in ends.items()
+        }
         index = pd.Index(chance, name="share of draws")
         return pd.DataFrame(away, index).sub(chance, axis=0)
 
@@ -170,8 +172,8 @@ def _points(draws):
 
 def _strangeness(counts, total, chance):
     """The least of the two-sided tail probabilities of counts, along the last axis."""
-    below = stats.binom.cdf(counts, total, chance)
-    above = stats.binom.sf(counts - 1, total, chance)
+    below = scipy.stats.binom.cdf(counts, total, chance)
+    above = scipy.stats.binom.sf(counts - 1, total, chance)
     return 2 * np.minimum(below, above).min(-1)
 
 
@@ -188,7 +190,8 @@ def _simulate_extremes(total, draws):
     # A count can only be one of a few: look its tails up.
     every = np.arange(total + 1)[:, None]
     tails = np.minimum(
-        stats.binom.cdf(every, total, chance), stats.binom.sf(every - 1, total, chance)
+        scipy.stats.binom.cdf(every, total, chance),
+        scipy.stats.binom.sf(every - 1, total, chance),
     )
     return 2 * tails[counts, np.arange(len(chance))].min(1)
 

@@ -1,7 +1,7 @@
 """Scores: how far an estimate is from the truth, how honest an interval."""
 
 import numpy as np
-from scipy import stats
+import scipy
 from scipy.special import betaln, logsumexp
 
 
@@ -194,11 +194,11 @@ def crps(truth, *, mean=None, sd=None, df=None, draws=None):
     mean, sd, truth = _predictions(truth.shape, mean, sd, truth)
     z = (truth - mean) / sd
     if df is None:
-        inner = z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z)
+        inner = z * (2 * scipy.stats.norm.cdf(z) - 1) + 2 * scipy.stats.norm.pdf(z)
         return float((sd * (inner - np.pi**-0.5)).mean())
     df = _above_zero(df, "df", least=1)
-    inner = z * (2 * stats.t.cdf(z, df) - 1)
-    inner += 2 * stats.t.pdf(z, df) * (df + z**2) / (df - 1)
+    inner = z * (2 * scipy.stats.t.cdf(z, df) - 1)
+    inner += 2 * scipy.stats.t.pdf(z, df) * (df + z**2) / (df - 1)
     betas = np.exp(betaln(0.5, df - 0.5) - 2 * betaln(0.5, df / 2))
     return float((sd * (inner - 2 * np.sqrt(df) / (df - 1) * betas)).mean())
 
@@ -220,7 +220,7 @@ def _crps_of_draws(truth, draws):
 
 
 def _log_density(z, df):
-    return stats.norm.logpdf(z) if df is None else stats.t.logpdf(z, df)
+    return scipy.stats.norm.logpdf(z) if df is None else scipy.stats.t.logpdf(z, df)
 
 
 def _predictions(shape, mean, sd, truth):

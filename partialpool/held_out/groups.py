@@ -5,7 +5,7 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 from scipy.special import logsumexp
 
 from partialpool.exact.fit import one_thread
@@ -258,7 +258,7 @@ def _tabulate(setting, held, ci_prob):
     from arviz_stats.base import array_stats
 
     sd = np.sqrt(held.variance)
-    at_mean = stats.norm.logpdf(held.seen[:, None], held.centre, sd)
+    at_mean = scipy.stats.norm.logpdf(held.seen[:, None], held.centre, sd)
     weight = np.exp(held.log_weight)
     curves = weight, held.centre[..., None], sd[..., None]
     low, high = (quantile(p, *curves)[:, 0] for p in tails_of(ci_prob))
