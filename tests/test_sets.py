@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 
 import partialpool as pool
-from partialpool.chapters.sets import score_many, score_selections, score_sets
+from partialpool.chapters.sets import (
+    lead_over,
+    score_many,
+    score_selections,
+    score_sets,
+)
 
 
 @pytest.fixture
@@ -95,3 +100,16 @@ def test_the_slope_says_what_varies_too_much(arrays):
     assert np.isnan(scores.loc["mean", "slope"])
     # The farthest group of each set is where an interval about the mean fails.
     assert scores.loc["mean", "extreme"] < 0.2 < scores.loc["mean", "coverage"]
+
+
+def test_a_lead_is_judged_by_differences_within_sets():
+    rng = np.random.default_rng(4)
+    hard = np.repeat(rng.uniform(1, 9, 200), 3)
+    judged = pd.DataFrame(
+        {"set": np.repeat(np.arange(200), 3), "method": ["a", "b", "far"] * 200}
+    ).assign(truth=0.0, estimate=hard * np.tile([0.9, 1.0, 3.0], 200))
+    found = lead_over(judged, "a", ["b", "far"])
+    assert found["rival"] == "b"
+    assert found["lead"] == pytest.approx(0.1)
+    # Sets differ ninefold; the lead hardly does.
+    assert 0.09 < found["low"] < found["lead"] < found["high"] < 0.11

@@ -262,7 +262,7 @@ def _least_squares(columns, outcome, sample, asked, by, size, prob):
     beta, inverse, variance, df = _weigh(x, y, np.ones(len(y)))
     new = np.full(len(asked), variance)
     if size is not None:
-        a, b = _variance_by_size(y - x @ beta, sample[size].to_numpy())
+        a, b = variance_by_size(y - x @ beta, sample[size].to_numpy())
         beta, inverse, variance, df = _weigh(x, y, a + b / sample[size].to_numpy())
         new = variance * (a + b / asked[size].to_numpy())
     rows = columns.loc[asked.index].assign(scatter=new).groupby(asked[by])
@@ -285,8 +285,27 @@ def _weigh(x, y, scatter):
     return beta, inverse, ((y - x @ beta) ** 2 / scatter).sum() / df, df
 
 
-def _variance_by_size(residual, size):
-    """Estimate a and b of the variance a + b / size, by maximum likelihood."""
+def variance_by_size(residual, size):
+    """Estimate a and b of the variance a + b / size, by maximum likelihood.
+
+    Parameters
+    ----------
+    residual, size : numpy.ndarray
+        What a regression left of each row, and the people behind the row.
+
+    Returns
+    -------
+    numpy.ndarray
+        a and b.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> size = rng.integers(10, 1000, 20_000)
+    >>> a, b = variance_by_size(rng.normal(0, np.sqrt(0.1 + 50 / size)), size)
+    >>> round(float(a), 1), round(float(b), -1)
+    (0.1, 50.0)
+    """
     from scipy.optimize import minimize
 
     def loss(logs):
