@@ -63,6 +63,31 @@ def test_what_is_saved_has_an_interval_and_none_against_itself(pairs):
     assert (scores.loc["best", ["saved", "low", "high"]] == 1).all()
 
 
+def test_several_periods_are_averaged_and_share_their_groups(pairs):
+    both = pd.DataFrame({"as it was": pairs["earlier"]})
+    both["half"] = pairs["earlier"] / 2
+    one = forecasts.score_forecasts(pairs["later"], both, seed=1)
+    same = {"first": pairs["later"], "again": pairs["later"]}
+    twice = forecasts.score_together(same, dict.fromkeys(same, both), seed=1)
+    alone = forecasts.score_together({"first": pairs["later"]}, {"first": both}, seed=1)
+    # The same groups twice say no more than once: the average is as uncertain.
+    for period in ("first", "again", "average"):
+        assert twice.loc[period].to_numpy() == pytest.approx(
+            alone.loc["average"].to_numpy()
+        )
+    ends = one[["saved", "low", "high"]].to_numpy()
+    assert alone.loc["first"].to_numpy() == pytest.approx(ends, abs=0.02)
+
+
+def test_a_group_is_known_by_its_name_in_every_period(pairs):
+    both = pd.DataFrame({"as it was": pairs["earlier"], "half": pairs["earlier"] / 2})
+    order = np.random.default_rng(2).permutation(len(pairs))
+    later = {"one": pairs["later"], "two": pairs["later"].iloc[order]}
+    rows = {"one": both, "two": both.iloc[order]}
+    scores = forecasts.score_together(later, rows, seed=1)
+    assert scores.loc["one"].to_numpy() == pytest.approx(scores.loc["two"].to_numpy())
+
+
 def test_the_mean_of_everybody_is_learned_from_the_known(pairs):
     known, asked = pairs[:80], pairs[80:].drop(columns="later")
     found = forecasts.everybody(known, asked)

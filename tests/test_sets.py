@@ -38,6 +38,16 @@ def test_scores_are_means_over_sets_with_their_standard_errors(judged):
     )
 
 
+def test_a_lead_is_paired_set_by_set(judged):
+    scores = score_sets(judged, against="late")
+    squared = (judged["estimate"] - judged["truth"]) ** 2
+    rmse = np.sqrt(squared.groupby([judged["method"], judged["set"]]).mean())
+    lead = rmse["late"] - rmse["early"]
+    assert scores.loc["early", "lead"] == pytest.approx(lead.mean())
+    assert scores.loc["early", "lead_error"] == pytest.approx(lead.sem())
+    assert (scores.loc["late", ["lead", "lead_error"]] == 0).all()
+
+
 def test_methods_stand_in_the_order_of_the_table(judged):
     assert list(score_sets(judged).index) == ["late", "early"]
 

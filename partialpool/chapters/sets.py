@@ -7,7 +7,7 @@ from scipy.stats import norm
 from partialpool.scores import interval_score
 
 
-def score_sets(judged, *, prob=None):
+def score_sets(judged, *, prob=None, against=None):
     """Score methods over many data sets.
 
     Parameters
@@ -18,6 +18,8 @@ def score_sets(judged, *, prob=None):
         :func:`partialpool.chapters.census.judge_samples` returns.
     prob : float, optional
         Probability that the intervals promise: score them too.
+    against : str, optional
+        A method to compare the others with, set by set.
 
     Returns
     -------
@@ -31,6 +33,10 @@ def score_sets(judged, *, prob=None):
         ``coverage``, ``coverage_error``, ``interval_score`` : float
             Share of groups whose interval holds the truth, its standard error
             over the sets, and the mean interval score.
+        ``lead``, ``lead_error`` : float
+            By how much the RMSE is smaller than that of `against`, and the
+            standard error of this: methods that share their sets differ by
+            less chance than their own standard errors say.
 
     Notes
     -----
@@ -51,6 +57,9 @@ def score_sets(judged, *, prob=None):
     order = pd.Index(judged["method"].unique(), name="method")
     rmse = _rmse_by_set(judged)
     scores = {"rmse": rmse.mean(), "rmse_error": rmse.sem()}
+    if against is not None:
+        lead = -rmse.sub(rmse[against], axis=0)
+        scores |= {"lead": lead.mean(), "lead_error": lead.sem()}
     if prob is not None:
         inside = judged["truth"].between(judged["low"], judged["high"])
         held = inside.groupby([judged["set"], judged["method"]]).mean().unstack()
