@@ -106,3 +106,38 @@ def test_reml_forecasts_as_the_posterior_does():
     bayes = forecasts.hierarchical("earlier + (1|state)", seed=1)(pairs, asked)
     np.testing.assert_allclose(reml, bayes, atol=0.05)
     assert reml.iloc[-1] == pytest.approx(0.7, abs=0.25)
+
+
+# Directions -----------------------------------------------------------------------
+
+
+def test_noise_falls_back_alike_in_both_directions_and_change_does_not():
+    rng = np.random.default_rng(5)
+    true = rng.normal(0, 0.15, (2, 4000))
+    noisy = true[0] + rng.normal(0, 0.1, (2, 4000))
+    tables = {
+        "noise": pd.DataFrame({"earlier": noisy[0], "later": noisy[1]}),
+        "grows": pd.DataFrame({"earlier": noisy[0], "later": 2 * noisy[1]}),
+    }
+    pairs = pd.concat(tables, names=["kind"]).reset_index("kind")
+    found = forecasts.look_both_ways(pairs, "kind")
+    expected = 0.15**2 / (0.15**2 + 0.1**2)
+    assert found.loc["noise"].to_numpy() == pytest.approx(expected, abs=0.03)
+    assert found.loc["grows", "forwards"] == pytest.approx(2 * expected, abs=0.06)
+    assert found.loc["grows", "backwards"] == pytest.approx(expected / 2, abs=0.02)
+    assert found.loc["grows", "correlation"] == pytest.approx(expected, abs=0.03)
+
+
+def test_the_gap_of_correlations_holds_its_truth_as_often_as_promised():
+    rng, held = np.random.default_rng(6), 0
+    for k in range(100):
+        ones, others = (
+            pd.DataFrame(
+                rng.multivariate_normal([0, 0], [[1, r], [r, 1]], size=150),
+                columns=["earlier", "later"],
+            )
+            for r in (0.5, 0.8)
+        )
+        _, low, high = forecasts.correlation_gap(ones, others, seed=k)
+        held += low < 0.3 < high
+    assert 82 <= held <= 97

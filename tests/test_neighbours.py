@@ -8,7 +8,7 @@ from partialpool.chapters.census import judge_samples, load_census
 from partialpool.chapters.neighbours import (
     best_mixture,
     neighbours,
-    resample_groups,
+    resample_savings,
     shrink,
 )
 
@@ -78,14 +78,29 @@ def test_neighbours_are_what_was_said_of_them():
     assert away.to_numpy() == pytest.approx(state.to_numpy())
 
 
-def test_groups_are_resampled_whole():
-    groups = pd.DataFrame({"group": list("AAABB"), "x": range(5)})
+def two_tables(states=12, seed=3):
+    rng = np.random.default_rng(seed)
+    state = np.repeat(np.arange(states), 5)
+    truth = rng.normal(0, 0.3, len(state))
+    table = pd.DataFrame({"state": state, "truth": truth, "everybody": 0.0})
+    table["none"] = truth + rng.normal(0, 0.3, len(state))
+    return {"all": table, "first": table[table["state"] < states // 2]}
 
-    def whole(table):
-        counts = table["x"].value_counts()
-        assert counts.get(0, 0) == counts.get(1, 0) == counts.get(2, 0)
-        assert counts.get(3, 0) == counts.get(4, 0)
-        return len(table)
 
-    low, high = resample_groups(groups, whole, repeats=40, seed=1)
-    assert 4 <= low <= high <= 6
+def test_states_are_resampled_whole_and_jointly():
+    tables = two_tables()
+    found = resample_savings(tables, "everybody", repeats=20, seed=1)
+    times = np.random.default_rng(1).multinomial(12, np.full(12, 1 / 12), size=20)
+    for k, count in enumerate(times):
+        for name, table in tables.items():
+            drawn = table.loc[table.index.repeat(count[table["state"]])]
+            expected = best_mixture(drawn)["wasted"]
+            assert found.loc[k, name] == pytest.approx(expected)
+
+
+def test_a_table_less_itself_is_always_nothing():
+    whole = two_tables()["all"]
+    found = resample_savings({"a": whole, "b": whole}, "everybody", seed=2)
+    assert len(found) == 1000
+    assert (found["a"] == found["b"]).all()
+    assert found["a"].std() > 0.01

@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 
 import partialpool as pool
-from partialpool.chapters.sets import score_selections, score_sets
+from partialpool.chapters.sets import (
+    lead_over,
+    score_many,
+    score_selections,
+    score_sets,
+)
 
 
 @pytest.fixture
@@ -60,3 +65,61 @@ def test_a_selection_is_scored_by_its_own_rows():
     assert scores.loc["top", "mean_error_error"] == pytest.approx(1)
     assert scores.loc["top", "coverage"] == 0.5
     assert not scores.columns.duplicated().any()
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(8)
+    truth = rng.normal(size=(300, 20))
+    noise = rng.normal(size=truth.shape)
+    near, far = truth + 0.5 * noise, truth + 0.6 * noise
+    nothing = np.full(truth.shape, np.nan)
+    half = 1.645 * 0.5
+    return truth, {
+        "far": (far, nothing, nothing),
+        "near": (near, near - half, near + half),
+        "mean": (0 * truth, -1.645 + 0 * truth, 1.645 + 0 * truth),
+    }
+
+
+def test_many_sets_are_scored_as_one(arrays):
+    truth, found = arrays
+    scores = score_many(found, truth, prob=0.9)
+    for name, (centre, *_) in found.items():
+        assert scores.loc[name, "rmse"] == pytest.approx(pool.rmse(centre, truth))
+    assert scores["gap"].idxmin() == "near"
+    assert scores.loc["near", "gap"] == scores.loc["near", "gap_error"] == 0
+    ends = *found["near"][1:], truth
+    assert scores.loc["near", "coverage"] == pytest.approx(pool.coverage(*ends))
+    assert scores.loc["near", "interval_score"] == pytest.approx(
+        pool.interval_score(*ends, prob=0.9)
+    )
+    assert np.isnan(scores.loc["far", "coverage"])
+
+
+def test_pairs_make_a_difference_surer_than_its_parts(arrays):
+    scores = score_many(arrays[1], arrays[0], prob=0.9)
+    assert scores.loc["far", "gap"] == pytest.approx(0.1, abs=0.005)
+    # Both errors come from the same noise: they move together.
+    assert scores.loc["far", "gap_error"] < 0.4 * scores.loc["far", "rmse_error"]
+
+
+def test_the_slope_says_what_varies_too_much(arrays):
+    scores = score_many(arrays[1], arrays[0], prob=0.9)
+    assert scores.loc["near", "slope"] == pytest.approx(1 / 1.25, abs=0.02)
+    assert np.isnan(scores.loc["mean", "slope"])
+    # The farthest group of each set is where an interval about the mean fails.
+    assert scores.loc["mean", "extreme"] < 0.2 < scores.loc["mean", "coverage"]
+
+
+def test_a_lead_is_judged_by_differences_within_sets():
+    rng = np.random.default_rng(4)
+    hard = np.repeat(rng.uniform(1, 9, 200), 3)
+    judged = pd.DataFrame(
+        {"set": np.repeat(np.arange(200), 3), "method": ["a", "b", "far"] * 200}
+    ).assign(truth=0.0, estimate=hard * np.tile([0.9, 1.0, 3.0], 200))
+    found = lead_over(judged, "a", ["b", "far"])
+    assert found["rival"] == "b"
+    assert found["lead"] == pytest.approx(0.1)
+    # Sets differ ninefold; the lead hardly does.
+    assert 0.09 < found["low"] < found["lead"] < found["high"] < 0.11

@@ -292,7 +292,7 @@ def _least_squares(columns, outcome, sample, asked, by, size, clustered, prob):
     beta, inverse, variance, df = _weigh(x, y, np.ones(len(y)))
     new, scatter = np.full(len(asked), variance), np.ones(len(y))
     if size is not None:
-        a, b = _variance_by_size(y - x @ beta, sample[size].to_numpy())
+        a, b = variance_by_size(y - x @ beta, sample[size].to_numpy())
         scatter = a + b / sample[size].to_numpy()
         beta, inverse, variance, df = _weigh(x, y, scatter)
         new = variance * (a + b / asked[size].to_numpy())
@@ -328,8 +328,27 @@ def _cluster(x, residual, inverse, groups, df):
     return few * inverse @ meat @ inverse, len(scores) - 1
 
 
-def _variance_by_size(residual, size):
-    """Estimate a and b of the variance a + b / size, by maximum likelihood."""
+def variance_by_size(residual, size):
+    """Estimate a and b of the variance a + b / size, by maximum likelihood.
+
+    Parameters
+    ----------
+    residual, size : numpy.ndarray
+        What a regression left of each row, and the people behind the row.
+
+    Returns
+    -------
+    numpy.ndarray
+        a and b.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> size = rng.integers(10, 1000, 20_000)
+    >>> a, b = variance_by_size(rng.normal(0, np.sqrt(0.1 + 50 / size)), size)
+    >>> round(float(a), 1), round(float(b), -1)
+    (0.1, 50.0)
+    """
     from scipy.optimize import minimize
 
     def loss(logs):

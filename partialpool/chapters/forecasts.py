@@ -153,6 +153,81 @@ def score_together(later, forecasts, *, against="as it was", repeats=1000, seed)
     return pd.concat(rows, names=["period", "method"])
 
 
+def look_both_ways(pairs, by):
+    """Compare how much of a deviation is left, forwards and backwards in time.
+
+    Noise has no direction in time: what falls back only forwards has changed.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        One row a group, with ``earlier`` and ``later``, its deviations.
+    by : str
+        The column that says which groups belong together.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a class: ``forwards``, the slope through zero of later on
+        earlier; ``backwards``, that of earlier on later; ``correlation``.
+
+    Examples
+    --------
+    >>> pairs = pd.DataFrame({"earlier": [-2.0, 2.0], "later": [-1.0, 1.0]})
+    >>> look_both_ways(pairs.assign(size="small"), "size")
+           forwards  backwards  correlation
+    size
+    small       0.5        2.0          1.0
+    """
+
+    def measure(rows):
+        earlier, later = rows["earlier"], rows["later"]
+        slopes = earlier @ later / np.array([earlier @ earlier, later @ later])
+        names = ["forwards", "backwards", "correlation"]
+        return pd.Series([*slopes, earlier.corr(later)], names)
+
+    return pairs.groupby(by, observed=True)[["earlier", "later"]].apply(measure)
+
+
+def correlation_gap(ones, others, *, repeats=1000, prob=0.9, seed):
+    """By how much others correlate more from one period to the next.
+
+    Parameters
+    ----------
+    ones, others : pandas.DataFrame
+        One row a group, with ``earlier`` and ``later``.
+    repeats, seed : int
+        How often groups are drawn anew, and the seed.
+    prob : float
+        Probability of the interval.
+
+    Returns
+    -------
+    tuple of float
+        The difference, others less ones, and the ends of its interval.
+
+    Examples
+    --------
+    >>> steady = pd.DataFrame({"earlier": [1.0, 2.0, 3.0], "later": [1.0, 2.0, 3.0]})
+    >>> correlation_gap(steady.assign(later=[3.0, 2.0, 1.0]), steady, seed=1)[0]
+    2.0
+    """
+    rng = np.random.default_rng(seed)
+    columns = [rows[["earlier", "later"]].to_numpy(float) for rows in (ones, others)]
+
+    def drawn(rows):
+        picked = rows[rng.integers(len(rows), size=(repeats, len(rows)))]
+        away = picked - picked.mean(axis=1, keepdims=True)
+        shared = (away[..., 0] * away[..., 1]).sum(axis=1)
+        return shared / np.sqrt((away**2).sum(axis=1).prod(axis=1))
+
+    less, more = (np.corrcoef(rows, rowvar=False)[0, 1] for rows in columns)
+    with np.errstate(invalid="ignore"):  # a draw of one group over and over
+        gaps = -np.subtract(*map(drawn, columns))
+    low, high = np.nanquantile(gaps, [(1 - prob) / 2, (1 + prob) / 2])
+    return float(more - less), float(low), float(high)
+
+
 def as_it_was(known, asked):
     """Forecast what was: no pooling."""
     return asked["earlier"]

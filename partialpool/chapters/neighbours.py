@@ -129,11 +129,7 @@ def best_mixture(groups, neighbour="everybody"):
     >>> best_mixture(groups).to_dict()
     {'neighbour': 1.0, 'none': 1.0, 'mixture': 0.0, 'own': 0.5, 'wasted': 1.0}
     """
-    own, other, truth = (
-        groups[name].to_numpy(float)[:, None] for name in ("none", neighbour, "truth")
-    )
-    squared = (WEIGHTS * own + (1 - WEIGHTS) * other - truth) ** 2
-    rmse = np.sqrt(squared.mean(axis=0))
+    rmse = np.sqrt(_squared_errors(groups, neighbour).mean(axis=0))
     best = int(rmse.argmin())
     return pd.Series(
         {
@@ -146,37 +142,58 @@ def best_mixture(groups, neighbour="everybody"):
     )
 
 
-def resample_groups(groups, statistic, *, repeats=200, prob=0.9, seed):
-    """Give an interval for a statistic, by drawing other groups of the same kind.
+def resample_savings(tables, neighbour, *, repeats=1000, seed):
+    """Draw other states of the same kind, and measure again what mixing saves.
+
+    All tables are resampled jointly: a state is drawn with its rows in every
+    table, since groups of one state are alike and tables may share rows.
 
     Parameters
     ----------
-    groups : pandas.DataFrame
-        With a column ``group``; all rows of a group are drawn together.
-    statistic : callable
-        Takes such a table, gives a number.
+    tables : dict of str to pandas.DataFrame
+        As for :func:`best_mixture`, with a column ``state`` too.
+    neighbour : str
+        What to mix with.
     repeats : int
         Bootstrap samples.
-    prob : float
-        Probability of the interval.
     seed : int
         Source of all randomness.
 
     Returns
     -------
-    low, high : float
+    pandas.DataFrame
+        One row a bootstrap sample, one column a table: the ``wasted`` of
+        :func:`best_mixture`, with the best share found anew.
 
     Examples
     --------
-    >>> groups = pd.DataFrame({"group": list("AAB"), "x": [1.0, 1.0, 1.0]})
-    >>> resample_groups(groups, lambda table: table["x"].mean(), seed=1)
-    (1.0, 1.0)
+    >>> groups = pd.DataFrame(
+    ...     {"none": [2.0, -2.0], "everybody": 0.0, "truth": [1.0, -1.0]}
+    ... )
+    >>> tables = {"all": groups.assign(state=["A", "B"])}
+    >>> resample_savings(tables, "everybody", repeats=3, seed=1)["all"].tolist()
+    [1.0, 1.0, 1.0]
     """
+    sums = {
+        name: pd.DataFrame(_squared_errors(groups, neighbour))
+        .groupby(groups["state"].to_numpy())
+        .sum()
+        for name, groups in tables.items()
+    }
+    states = pd.Index(sorted(set().union(*(part.index for part in sums.values()))))
     rng = np.random.default_rng(seed)
-    rows = list(groups.groupby("group").indices.values())
-    found = []
-    for _ in range(repeats):
-        drawn = rng.integers(len(rows), size=len(rows))
-        found.append(statistic(groups.iloc[np.concatenate([rows[k] for k in drawn])]))
-    low, high = np.quantile(found, [(1 - prob) / 2, (1 + prob) / 2])
-    return float(low), float(high)
+    equal = np.full(len(states), 1 / len(states))
+    times = rng.multinomial(len(states), equal, size=repeats)
+    wasted = {}
+    for name, part in sums.items():
+        total = times @ part.reindex(states, fill_value=0).to_numpy()
+        wasted[name] = 1 - np.sqrt(total.min(axis=1) / total[:, -1])
+    return pd.DataFrame(wasted)
+
+
+def _squared_errors(groups, neighbour):
+    """Squared errors of the mixtures: one row a group, one column a weight."""
+    own, other, truth = (
+        groups[name].to_numpy(float)[:, None] for name in ("none", neighbour, "truth")
+    )
+    return (WEIGHTS * own + (1 - WEIGHTS) * other - truth) ** 2
