@@ -35,10 +35,12 @@ from partialpool.graduates import (
     GraduateTruth,
     compare_with_published,
     load_published_earnings,
+    simulate_careers,
     simulate_graduates,
     write_graduates,
 )
 from partialpool.held_out import group_influence, leave_one_group_out
+from partialpool.loans import Repayments, loan_rules, repay, value_book
 from partialpool.plots import (
     LOOKS,
     plot_extremes,
@@ -69,6 +71,7 @@ __all__ = [
     "OneWay",
     "Prior",
     "PriorError",
+    "Repayments",
     "RowsDropped",
     "SamplingError",
     "SlowerMethodWarning",
@@ -96,6 +99,7 @@ __all__ = [
     "load_published_earnings",
     "load_scorecard",
     "load_wage_panel",
+    "loan_rules",
     "log_score",
     "one_way",
     "plot_extremes",
@@ -104,12 +108,15 @@ __all__ = [
     "predict",
     "rank_truths",
     "record_verdict",
+    "repay",
     "rmse",
     "score",
     "show_legend",
+    "simulate_careers",
     "simulate_graduates",
     "simulate_groups",
     "use_reproducible_sampling",
     "use_style",
+    "value_book",
     "write_graduates",
 ]
