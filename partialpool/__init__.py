@@ -9,6 +9,7 @@ PyMC, ArviZ and Matplotlib are imported only by the functions that need them,
 so that importing the package itself is quick.
 """
 
+from partialpool.calibration import Calibration, calibrate, rank_truths
 from partialpool.cells import CellsSaveNothing, RowsDropped, collapse
 from partialpool.chapters.verdicts import Verdict, record_verdict
 from partialpool.checks import SamplingError, check_sampling, use_reproducible_sampling
@@ -25,6 +26,7 @@ from partialpool.exact import (
     SlowerMethodWarning,
     StructureWarning,
     compute_log_likelihood,
+    compute_log_prior,
     fit,
     predict,
 )
@@ -36,6 +38,7 @@ from partialpool.graduates import (
     simulate_graduates,
     write_graduates,
 )
+from partialpool.held_out import group_influence, leave_one_group_out
 from partialpool.plots import (
     LOOKS,
     plot_extremes,
@@ -49,14 +52,16 @@ from partialpool.poolings import (
     OneWay,
     compare,
     contest,
+    contest_many,
     one_way,
     score,
 )
 from partialpool.prior_checks import PriorError, check_prior
-from partialpool.scores import coverage, interval_score, rmse
+from partialpool.scores import coverage, crps, interval_score, log_score, rmse
 
 __all__ = [
     "LOOKS",
+    "Calibration",
     "CellsSaveNothing",
     "Comparison",
     "FormulaError",
@@ -70,6 +75,7 @@ __all__ = [
     "StructureWarning",
     "TableError",
     "Verdict",
+    "calibrate",
     "check_columns",
     "check_prior",
     "check_sampling",
@@ -77,19 +83,26 @@ __all__ = [
     "compare",
     "compare_with_published",
     "compute_log_likelihood",
+    "compute_log_prior",
     "contest",
+    "contest_many",
     "coverage",
+    "crps",
     "distinct_reports",
     "fit",
+    "group_influence",
     "interval_score",
+    "leave_one_group_out",
     "load_published_earnings",
     "load_scorecard",
     "load_wage_panel",
+    "log_score",
     "one_way",
     "plot_extremes",
     "plot_poolings",
     "plot_shrinkage",
     "predict",
+    "rank_truths",
     "record_verdict",
     "rmse",
     "score",

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from scipy import stats
 
 from partialpool.chapters.census import (
+    DIVISIONS,
     judge_sample,
     judge_samples,
     least_squares,
@@ -142,6 +144,34 @@ def test_least_squares_predicts_as_statsmodels_does(census):
     answer = least_squares({"ols": formula}, census.drop(index=200))(sample, one)
     low, high = fit.get_prediction(one).conf_int(obs=True, alpha=0.1)[0]
     assert answer[["low", "high"]].to_numpy()[0] == pytest.approx([low, high])
+
+
+def test_clustered_standard_errors_are_those_of_statsmodels(census):
+    sample, asked = census.iloc[:150], census.iloc[150:200]
+    formula = {"ols": "log_earnings ~ degree"}
+    answer = least_squares(formula, census, clustered=["ols"])(sample, asked)
+    fit = smf.ols(formula["ols"], sample).fit(
+        cov_type="cluster", cov_kwds={"groups": sample["state"]}, use_t=True
+    )
+    degree = pd.get_dummies(asked["degree"])["two years"].astype(float)
+    at = degree.groupby(asked["state"]).agg(["mean", "size"])
+    x = np.c_[np.ones(len(at)), at["mean"]]
+    covariance = fit.cov_params().to_numpy()
+    spread = (x @ covariance * x).sum(axis=1) + fit.scale / at["size"]
+    groups = sample["state"].nunique()
+    half = stats.t.ppf(0.95, groups - 1) * np.sqrt(spread)
+    found = answer.set_index("group").loc[at.index]
+    found_half = (found["high"] - found["estimate"]).to_numpy()
+    assert found_half == pytest.approx(half.to_numpy())
+
+
+def test_every_state_lies_in_one_division_of_one_region():
+    states = [state for all_of in DIVISIONS.values() for state in all_of.split()]
+    assert len(states) == len(set(states)) == 51  # with the District of Columbia
+    census = load_census()
+    assert (census.groupby("division")["region"].nunique() == 1).all()
+    territories = census.loc[census["region"] == "territory", "state"]
+    assert set(territories) <= {"AS", "FM", "GU", "MH", "MP", "PR", "PW", "VI"}
 
 
 def test_prediction_intervals_keep_their_promise_where_groups_do_not_differ(census):

@@ -4,6 +4,7 @@ import arviz as az
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.stats import norm
 
 import partialpool as pool
@@ -106,3 +107,93 @@ def test_an_outcome_called_like_a_dimension_is_refused(rows, name):
     rows = pd.DataFrame(rows).rename(columns={"y": name})
     fit = pool.fit(f"{name} ~ x + (1|g)", rows, draws=40, seed=1)
     assert f"The outcome is called {name}, as a dimension" in refusal(fit, rows)
+
+
+# The log prior ------------------------------------------------------------------------
+
+PRIORS = {
+    "Intercept": pool.Prior("Normal", mu=9, sigma=2),
+    "x": pool.Prior("Normal", mu=0.5, sigma=0.3),
+    "sex": pool.Prior("Flat"),
+    "1|g": pool.Prior("Normal", mu=0, sigma=pool.Prior("Exponential", lam=2)),
+    "x|g": pool.Prior("Normal", mu=0, sigma=pool.Prior("HalfNormal", sigma=0.4)),
+    "sigma": pool.Prior("HalfStudentT", nu=4, sigma=2),
+}
+
+
+@pytest.fixture(scope="module")
+def with_prior():
+    rows = table(200)
+    rows = rows.assign(g=np.resize(list("abcdefghijkl"), 200))
+    fit = pool.fit("y ~ x + sex + (x|g)", rows, PRIORS, 400, correlated=True, seed=1)
+    return pool.compute_log_prior(fit), rows
+
+
+def test_each_parameter_has_its_log_prior(with_prior):
+    judged, rows = with_prior
+    posterior, found = judged["posterior"], judged["log_prior"]
+    centred = posterior["Intercept"] + rows["x"].mean() * posterior["x"]
+    male = (rows["sex"] == "male").mean()
+    centred = centred + male * posterior["sex"].isel(sex_dim=0)
+    by_hand = {
+        "Intercept": stats.norm.logpdf(centred, 9, 2),
+        "x": stats.norm.logpdf(posterior["x"], 0.5, 0.3),
+        "1|g_sigma": stats.expon.logpdf(posterior["1|g_sigma"], scale=0.5),
+        "x|g_sigma": stats.halfnorm.logpdf(posterior["x|g_sigma"], scale=0.4),
+        "sigma": stats.t.logpdf(posterior["sigma"], 4, scale=2),
+        "g_correlation": np.log(1 - posterior["g_correlation"].to_numpy() ** 2),
+    }
+    assert set(by_hand) | {"sex"} == set(found.data_vars)
+    for name, values in by_hand.items():
+        assert np.ptp(found[name].to_numpy() - values) < 1e-9, name
+        assert np.ptp(values) > 1e-3, name
+    assert (found["sex"] == 0).all() and found["sex"].dims[-1] == "sex_dim"
+
+
+def test_power_scaling_sees_a_prior_that_decides():
+    rows, _ = pool.simulate_groups(n_groups=8, seed=3)
+    rows = rows.groupby("group").head(6)
+    formula = "y ~ 1 + (1|group)"
+
+    def sensitivity(priors):
+        fit = pool.fit(formula, rows, priors, 4000, seed=1)
+        judged = pool.compute_log_likelihood(fit, rows, seed=1)
+        names = ["Intercept", "sigma"]
+        return az.psense_summary(pool.compute_log_prior(judged), var_names=names)
+
+    assert (sensitivity(None)["prior"] < 0.05).all()
+    far = {"Intercept": pool.Prior("Normal", mu=12, sigma=0.3)}
+    found = sensitivity(far)
+    assert found.loc["Intercept", "prior"] > 0.1
+    assert found.loc["Intercept", "diagnosis"].startswith("potential")
+
+
+def test_power_scaling_is_what_a_refit_says():
+    # A normal prior to the power a has its variance divided by a.
+    rows, _ = pool.simulate_groups(n_groups=8, seed=3)
+    rows = rows.groupby("group").head(6)
+
+    def fit(sd):
+        priors = {"Intercept": pool.Prior("Normal", mu=11, sigma=sd)}
+        return pool.fit("y ~ 1 + (1|group)", rows, priors, 20_000, seed=1)
+
+    judged = pool.compute_log_prior(fit(0.3))
+    log = judged["log_prior"]["Intercept"].to_numpy()
+    weight = np.exp(0.25 * (log - log.max()))
+    reweighed = np.average(judged["posterior"]["Intercept"], weights=weight)
+    again = fit(0.3 / np.sqrt(1.25))["posterior"]["Intercept"]
+    assert reweighed == pytest.approx(
+        float(again.mean()), abs=0.05 * float(again.std())
+    )
+
+
+def test_cells_have_a_log_prior_too(rows):
+    cells = pool.collapse(rows, "y", ["sex", "g"])
+    fit = pool.fit("y ~ sex + (1|g)", cells, draws=40, seed=1)
+    assert "sigma" in pool.compute_log_prior(fit)["log_prior"]
+
+
+def test_a_fit_of_another_package_has_none():
+    strange = az.from_dict({"posterior": {"a": np.zeros((4, 10))}})
+    with pytest.raises(ValueError, match=r"does not come from pool\.fit"):
+        pool.compute_log_prior(strange)

@@ -63,6 +63,31 @@ def test_what_is_saved_has_an_interval_and_none_against_itself(pairs):
     assert (scores.loc["best", ["saved", "low", "high"]] == 1).all()
 
 
+def test_several_periods_are_averaged_and_share_their_groups(pairs):
+    both = pd.DataFrame({"as it was": pairs["earlier"]})
+    both["half"] = pairs["earlier"] / 2
+    one = forecasts.score_forecasts(pairs["later"], both, seed=1)
+    same = {"first": pairs["later"], "again": pairs["later"]}
+    twice = forecasts.score_together(same, dict.fromkeys(same, both), seed=1)
+    alone = forecasts.score_together({"first": pairs["later"]}, {"first": both}, seed=1)
+    # The same groups twice say no more than once: the average is as uncertain.
+    for period in ("first", "again", "average"):
+        assert twice.loc[period].to_numpy() == pytest.approx(
+            alone.loc["average"].to_numpy()
+        )
+    ends = one[["saved", "low", "high"]].to_numpy()
+    assert alone.loc["first"].to_numpy() == pytest.approx(ends, abs=0.02)
+
+
+def test_a_group_is_known_by_its_name_in_every_period(pairs):
+    both = pd.DataFrame({"as it was": pairs["earlier"], "half": pairs["earlier"] / 2})
+    order = np.random.default_rng(2).permutation(len(pairs))
+    later = {"one": pairs["later"], "two": pairs["later"].iloc[order]}
+    rows = {"one": both, "two": both.iloc[order]}
+    scores = forecasts.score_together(later, rows, seed=1)
+    assert scores.loc["one"].to_numpy() == pytest.approx(scores.loc["two"].to_numpy())
+
+
 def test_the_mean_of_everybody_is_learned_from_the_known(pairs):
     known, asked = pairs[:80], pairs[80:].drop(columns="later")
     found = forecasts.everybody(known, asked)
@@ -81,3 +106,38 @@ def test_reml_forecasts_as_the_posterior_does():
     bayes = forecasts.hierarchical("earlier + (1|state)", seed=1)(pairs, asked)
     np.testing.assert_allclose(reml, bayes, atol=0.05)
     assert reml.iloc[-1] == pytest.approx(0.7, abs=0.25)
+
+
+# Directions -----------------------------------------------------------------------
+
+
+def test_noise_falls_back_alike_in_both_directions_and_change_does_not():
+    rng = np.random.default_rng(5)
+    true = rng.normal(0, 0.15, (2, 4000))
+    noisy = true[0] + rng.normal(0, 0.1, (2, 4000))
+    tables = {
+        "noise": pd.DataFrame({"earlier": noisy[0], "later": noisy[1]}),
+        "grows": pd.DataFrame({"earlier": noisy[0], "later": 2 * noisy[1]}),
+    }
+    pairs = pd.concat(tables, names=["kind"]).reset_index("kind")
+    found = forecasts.look_both_ways(pairs, "kind")
+    expected = 0.15**2 / (0.15**2 + 0.1**2)
+    assert found.loc["noise"].to_numpy() == pytest.approx(expected, abs=0.03)
+    assert found.loc["grows", "forwards"] == pytest.approx(2 * expected, abs=0.06)
+    assert found.loc["grows", "backwards"] == pytest.approx(expected / 2, abs=0.02)
+    assert found.loc["grows", "correlation"] == pytest.approx(expected, abs=0.03)
+
+
+def test_the_gap_of_correlations_holds_its_truth_as_often_as_promised():
+    rng, held = np.random.default_rng(6), 0
+    for k in range(100):
+        ones, others = (
+            pd.DataFrame(
+                rng.multivariate_normal([0, 0], [[1, r], [r, 1]], size=150),
+                columns=["earlier", "later"],
+            )
+            for r in (0.5, 0.8)
+        )
+        _, low, high = forecasts.correlation_gap(ones, others, seed=k)
+        held += low < 0.3 < high
+    assert 82 <= held <= 97

@@ -58,11 +58,38 @@ OUTCOME, GROUP, PREDICTORS = "log_sales", "shop", ["floor_area", "place"]
 SHARE = 0.3
 pool.check_columns(census, outcome=OUTCOME, group=GROUP, predictors=PREDICTORS)
 """,
+    "when-to-pool": f"""
+table = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+""",
+    "geometry": f"""
+table = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+ORDINARY, APART = 12_000, 5_000
+""",
+    "workflow": f"""
+people = pd.read_csv({str(SHOPS)!r})
+people["log_sales"] = np.log(people["sales"])
+people["area"], people["weeks"] = people["floor_area"] / 100 - 4, people["week"] / 10
+OUTCOME, GROUP = "log_sales", "shop"
+OF_GROUP, OF_ROW = "area", "weeks"
+LOGS, UNIT = True, "pounds a week"
+ORDINARY, APART = np.log(10_000), 0.5
+STEP = 0.2
+pool.check_columns(
+    people, outcome=OUTCOME, group=GROUP, predictors=[OF_GROUP, OF_ROW]
+)
+""",
     "price": f"""
 graduates = pd.read_csv({str(SHOPS)!r})
 OUTCOME = "sales"
 BY = ["place", "shop"]
 MODEL = "sales ~ place + (1|shop)"
+""",
+    "frequentist-mirror": f"""
+table = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP = "sales", "shop"
+pool.check_columns(table, outcome=OUTCOME, group=GROUP)
 """,
     "millions": f"""
 with_pay = pd.read_csv({str(SHOPS)!r})

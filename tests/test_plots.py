@@ -18,6 +18,7 @@ import partialpool as pool
 ALL_PLOTS = ["plot_poolings", "plot_shrinkage", "plot_extremes"]
 # Imports that take seconds, or change Matplotlib's state.
 HEAVY = ["matplotlib", "pymc", "arviz", "bambi", "pytensor", "numba", "linearmodels"]
+HEAVY += ["scipy.stats", "scipy.optimize"]  # as long as all the rest together
 
 
 @pytest.fixture(autouse=True)

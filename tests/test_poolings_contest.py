@@ -150,6 +150,21 @@ def test_a_group_that_the_table_lacks_has_no_dummy(table):
     assert new["high"] - new["low"] > old["high"] - old["low"]
 
 
+def test_a_predictor_of_the_groups_takes_nothing_from_the_spread_within(table):
+    table = table.assign(size=np.log(table.groupby("group")["y"].transform("size")))
+    asked = ASKED | {"predictors": ["size"]}
+    dummies = smf.ols("y ~ 0 + group", table).fit()
+    found = pool.contest(table, **asked, methods=["none", "empirical_bayes"])
+    assert found[["estimate", "low", "high"]].notna().all(axis=None)
+    ours = found[found["method"] == "none"].set_index("group")
+    means = table.groupby("group")["y"].mean()
+    np.testing.assert_allclose(ours["estimate"], means[ours.index])
+    half = dummies.conf_int(alpha=0.1).diff(axis=1)[1].to_numpy() / 2
+    labels = dummies.params.index.str[6:-1]
+    theirs = pd.Series(half, labels)[ours.index]
+    np.testing.assert_allclose((ours["high"] - ours["low"]) / 2, theirs)
+
+
 def test_the_score_is_over_the_same_groups_for_all(table):
     at = pd.DataFrame({"group": ["g03", "g04", "new"], "x": 1.0, "kind": "a"})
     found = pool.contest(table, **ASKED, at=at, ci_prob=0.8)
@@ -172,3 +187,35 @@ def test_says_what_is_wrong(table):
         pool.contest(table, **ASKED, at=table.assign(kind="z"))
     with pytest.raises(ValueError, match="No group of the contest has a truth"):
         pool.score(pool.contest(table, **ASKED), pd.Series({"elsewhere": 1.0}))
+
+
+def test_curves_are_scored_by_what_their_intervals_stand_for():
+    table, truth = pool.simulate_groups(30, seed=4)
+    estimates = pool.contest(table, outcome="y", group="group", ci_prob=0.8)
+    scored = pool.score(estimates, truth["mean"], ci_prob=0.8, curves=True)
+    plain = pool.score(estimates, truth["mean"], ci_prob=0.8)
+    pd.testing.assert_frame_equal(scored[plain.columns], plain)
+    assert scored.loc["ridge", ["crps", "log_score"]].isna().all()
+    reml = estimates[estimates["method"] == "reml"].set_index("group")
+    sd = (reml["high"] - reml["low"]) / 2 / 1.2815515655
+    right = truth["mean"].reindex(reml.index)
+    crps = pool.crps(right, mean=reml["estimate"], sd=sd)
+    assert scored.loc["reml", "crps"] == pytest.approx(crps)
+    log_score = pool.log_score(reml["estimate"], sd, right)
+    assert scored.loc["reml", "log_score"] == pytest.approx(log_score)
+    assert scored["crps"].idxmin() != "complete"
+
+
+def test_curves_of_a_logged_contest_are_taken_of_logs():
+    table, truth = pool.simulate_groups(30, seed=4)
+    options = {"group": "group", "outcome": "y", "methods": ["bayes", "none"]}
+    logs = pool.score(pool.contest(table, **options), truth["mean"], curves=True)
+    raised = table.assign(y=np.exp(table["y"]))
+    found = pool.score(
+        pool.contest(raised, log=True, **options),
+        np.exp(truth["mean"]),
+        curves=True,
+        log=True,
+    )
+    same = ["crps", "log_score"]
+    pd.testing.assert_frame_equal(found[same], logs[same])

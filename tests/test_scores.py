@@ -142,3 +142,79 @@ def test_scores_are_plain_floats_and_leave_their_input_alone(score, count):
 def test_an_interval_upside_down_is_refused(score):
     with pytest.raises(ValueError, match="upper is below lower at position 1"):
         score([0.0, 2.0], [1.0, 1.0], [0.5, 1.5])
+
+
+# Densities and whole distributions ----------------------------------------------
+
+
+def by_integral(law, truth):
+    """CRPS by its definition: the squared distance of two distribution functions."""
+    grid = np.linspace(-60, 60, 600_001)
+    step = (grid >= truth).astype(float)
+    return np.trapezoid((law.cdf(grid) - step) ** 2, grid)
+
+
+@pytest.mark.parametrize("truth", [-3.0, 0.2, 5.0])
+@pytest.mark.parametrize("df", [None, 4.0, 30.0])
+def test_crps_is_the_integral_that_defines_it(truth, df):
+    law = stats.norm(1, 2) if df is None else stats.t(df, 1, 2)
+    found = pool.crps([truth], mean=[1.0], sd=[2.0], df=df)
+    assert found == pytest.approx(by_integral(law, truth), abs=2e-4)
+
+
+def test_crps_of_draws_agrees_with_the_closed_form():
+    rng = np.random.default_rng(RNG_SEED)
+    truth, mean = rng.normal(size=300), rng.normal(size=300)
+    draws = rng.normal(mean, 0.7, (2000, 300))
+    closed = pool.crps(truth, mean=mean, sd=np.full(300, 0.7))
+    assert pool.crps(truth, draws=draws) == pytest.approx(closed, abs=0.003)
+    # The mean over many sets of few draws is the same.
+    few = [pool.crps(truth, draws=draws[i : i + 4]) for i in range(0, 2000, 4)]
+    error = np.std(few) / np.sqrt(len(few))
+    assert abs(np.mean(few) - closed) < 4 * error + 0.003
+
+
+def test_crps_of_a_point_is_the_absolute_error():
+    draws = np.full((5, 2), 1.0)
+    assert pool.crps([3.0, 0.0], draws=draws) == pytest.approx(1.5)
+    assert pool.crps([3.0], mean=[1.0], sd=[1e-9]) == pytest.approx(2.0)
+
+
+def test_log_score_by_hand_and_for_a_mixture():
+    found = pool.log_score([1.0, 2.0], [2.0, 1.0], [0.0, 2.0])
+    by_hand = stats.norm.logpdf([0, 2], [1, 2], [2, 1]).mean()
+    assert found == pytest.approx(by_hand)
+    heavy = pool.log_score([1.0], [2.0], [0.0], df=5)
+    assert heavy == pytest.approx(stats.t.logpdf(0, 5, 1, 2))
+    mean, sd = np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([[1.0, 1.0], [2.0, 2.0]])
+    density = stats.norm.pdf([0.5, 1.5], mean, sd).mean(0)
+    found = pool.log_score(mean, sd, [0.5, 1.5])
+    assert found == pytest.approx(np.log(density).mean())
+    assert pool.log_score(mean, 1.0, [0.5, 1.5]) < 0
+
+
+def test_the_true_distribution_scores_best():
+    truth = np.random.default_rng(RNG_SEED).normal(2, 3, 50_000)
+
+    def scored(shift, stretch):
+        mean, sd = np.full(truth.size, 2.0 + shift), np.full(truth.size, 3.0 * stretch)
+        return pool.log_score(mean, sd, truth), -pool.crps(truth, mean=mean, sd=sd)
+
+    best = scored(0, 1)
+    for wrong in [(0.5, 1), (-0.5, 1), (0, 0.8), (0, 1.25)]:
+        assert all(b > w for b, w in zip(best, scored(*wrong), strict=True))
+
+
+def test_predictions_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match="sd holds values that are not above 0"):
+        pool.log_score([0.0], [0.0], [0.0])
+    with pytest.raises(ValueError, match="df holds values that are not above 1"):
+        pool.crps([0.0], mean=[0.0], sd=[1.0], df=1)
+    with pytest.raises(ValueError, match="Shapes differ"):
+        pool.crps([0.0, 1.0], mean=[0.0], sd=[1.0])
+    with pytest.raises(ValueError, match="give two or more draws"):
+        pool.crps([0.0, 1.0], draws=[0.0, 1.0])
+    with pytest.raises(ValueError, match="one of the two"):
+        pool.crps([0.0], mean=[0.0])
+    with pytest.raises(ValueError, match="draws has 1 missing value"):
+        pool.crps([0.0], draws=[[np.nan], [1.0]])

@@ -240,12 +240,19 @@ ENTRANTS = [
         how="alone",
         needs="nutpie",
     ),
-    _binomial(
-        "binomial_cells",
-        "PyMC on cells, NUTS of nutpie",
-        partial(nuts.binomial_nuts, on="cells"),
-        how="alone",
-        needs="nutpie",
+    # Draws enough for R-hat below 1.01 and 400 effective draws, in either form.
+    *(
+        _binomial(
+            name,
+            f"PyMC on cells, {form}, NUTS of nutpie",
+            partial(nuts.binomial_nuts, on="cells", form=form, draws=3_000),
+            how="alone",
+            needs="nutpie",
+        )
+        for name, form in (
+            ("binomial_cells", "centred"),
+            ("binomial_cells_zero_sum", "zero-sum"),
+        )
     ),
     _binomial("binomial_glm_rows", "statsmodels GLM on rows", fits.binomial_glm_rows),
     _binomial(

@@ -15,6 +15,7 @@ from benchmarks.sums import sum_up
 
 EFFECTIVE_DRAWS, LEAST_ESS, WORST_R_HAT = 400, 100, 1.05
 TUNE, DRAWS, CHAINS = 1_000, 2_000, 2
+FORMS = {True: "centred", False: "non-centred"}
 
 
 def bambi_nuts(data, sampler):
@@ -39,8 +40,7 @@ def bambi_nuts(data, sampler):
 def pymc_nuts(data, on, centred, sampler, **options):
     """Sample the model as written in PyMC, on rows or on cells."""
     model = _build(data, on, centred)
-    setting = f"{'' if centred else 'non-'}centred"
-    return _run(sampler, model, setting, **options)
+    return _run(sampler, model, FORMS[centred], **options)
 
 
 def integrated_nuts(data, sampler):
@@ -54,14 +54,14 @@ def integrated_nuts(data, sampler):
     )
 
 
-def binomial_nuts(data, on):
+def binomial_nuts(data, on, form="centred", draws=600):
     """Sample the binomial model in PyMC, on rows or on cells."""
     priors = _read_priors(EMPLOYED, data.frame, family="bernoulli")
     start = time.perf_counter()
     table = data.cells() if on == "cells" else data.frame
     collapsing = time.perf_counter() - start
-    model = _build_binomial(table, on, priors)
-    result = _run_nutpie(model, "centred", draws=600, tune=500)
+    model = _build_binomial(table, on, priors, form)
+    result = _run_nutpie(model, form, draws=draws, tune=500)
     if on == "cells":
         result["parts"]["collapse"] = collapsing
     return result
@@ -125,7 +125,7 @@ def _build(data, on, centred):
     X = dummies(table, COMMON)[:, 1:]
     X -= np.average(X, axis=0, weights=table["n"] if on == "cells" else None)
     with pm.Model() as model:
-        mean = _add_mean(table, X, priors, COMMON, centred)
+        mean = _add_mean(table, X, priors, COMMON, FORMS[centred])
         sigma = pm.HalfStudentT("sigma", **priors["sigma"])
         if on == "cells":
             _observe_cells(table, mean, sigma)
@@ -197,15 +197,15 @@ def _add_drawn_effects(posterior, marginal):
     )
 
 
-def _build_binomial(table, on, priors):
-    """Write the binomial model in PyMC, its effects centred."""
+def _build_binomial(table, on, priors, form):
+    """Write the binomial model in PyMC, on rows or on cells."""
     import numpy as np
     import pymc as pm
 
     male = (table["sex"] == "male").to_numpy(float)[:, None]
     male -= np.average(male, axis=0, weights=table["trials"] if on == "cells" else None)
     with pm.Model() as model:
-        logit = _add_mean(table, male, priors, ["sex"], centred=True)
+        logit = _add_mean(table, male, priors, ["sex"], form)
         if on == "cells":
             trials, employed = table["trials"], table["successes"]
             pm.Binomial("y", trials, logit_p=logit, observed=employed)
@@ -215,14 +215,24 @@ def _build_binomial(table, on, priors):
     return model
 
 
-def _add_mean(table, X, priors, common, centred):
+def _add_mean(table, X, priors, common, form):
     import pymc as pm
 
     slopes = pm.Normal("b", **_join(priors, common), shape=X.shape[1])
-    mean = pm.Normal("centre", **priors["Intercept"]) + X @ slopes
-    for name in GROUPS:
-        effects = _add_effects(f"1|{name}", table[name], priors, centred)
-        mean = mean + effects[table[name].cat.codes.to_numpy()]
+    names = {f"1|{group}": table[group].cat for group in GROUPS}
+    sds = {
+        name: pm.HalfNormal(f"{name}_sigma", **priors[f"{name}_sigma"])
+        for name in names
+    }
+    centre = dict(priors["Intercept"])
+    if form == "zero-sum":
+        # The intercept takes over the mean of the effects, and its variance.
+        moved = sum(sds[name] ** 2 / len(x.categories) for name, x in names.items())
+        centre["sigma"] = (centre["sigma"] ** 2 + moved) ** 0.5
+    mean = pm.Normal("centre", **centre) + X @ slopes
+    for name, labels in names.items():
+        effects = _add_effects(name, sds[name], len(labels.categories), form)
+        mean = mean + effects[labels.codes.to_numpy()]
     return mean
 
 
@@ -237,14 +247,14 @@ def _join(priors, names):
     }
 
 
-def _add_effects(name, column, priors, centred):
+def _add_effects(name, sd, size, form):
     import pymc as pm
 
-    sd = pm.HalfNormal(f"{name}_sigma", **priors[f"{name}_sigma"])
-    shape = len(column.cat.categories)
-    if centred:
-        return pm.Normal(name, 0, sd, shape=shape)
-    return pm.Deterministic(name, sd * pm.Normal(f"{name}_z", shape=shape))
+    if form == "zero-sum":
+        return pm.ZeroSumNormal(name, sd, shape=size)
+    if form == "centred":
+        return pm.Normal(name, 0, sd, shape=size)
+    return pm.Deterministic(name, sd * pm.Normal(f"{name}_z", shape=size))
 
 
 def _observe_cells(cells, mean, sigma):

@@ -6,6 +6,19 @@ from threadpoolctl import threadpool_limits
 
 from partialpool.data import distinct_reports, load_scorecard
 
+# Regions and divisions of the US Census Bureau.
+DIVISIONS = {
+    ("Northeast", "New England"): "CT ME MA NH RI VT",
+    ("Northeast", "Middle Atlantic"): "NJ NY PA",
+    ("Midwest", "East North Central"): "IL IN MI OH WI",
+    ("Midwest", "West North Central"): "IA KS MN MO NE ND SD",
+    ("South", "South Atlantic"): "DE DC FL GA MD NC SC VA WV",
+    ("South", "East South Central"): "AL KY MS TN",
+    ("South", "West South Central"): "AR LA OK TX",
+    ("West", "Mountain"): "AZ CO ID MT NV NM UT WY",
+    ("West", "Pacific"): "AK CA HI OR WA",
+}
+
 
 def load_census(year=2014):
     """Load one year of the College Scorecard, ready to be sampled and to judge.
@@ -27,19 +40,32 @@ def load_census(year=2014):
             Natural log of the number of students behind them.
         ``cell`` : str
             State and kind of degree, such as ``"AL, two years"``.
+        ``region``, ``division`` : str
+            Those of the US Census Bureau, such as ``"South"`` and
+            ``"Mountain"``; ``"territory"`` for what lies in none.
 
     Examples
     --------
     >>> census = load_census()
     >>> len(census), census["state"].nunique(), census["cell"].nunique()
     (3431, 57, 156)
+    >>> census["region"].nunique(), census["division"].nunique()
+    (5, 10)
     """
     scorecard = load_scorecard()
     census = distinct_reports(scorecard[scorecard["year"] == year], one_state=True)
+    places = {
+        state: place for place, all_of in DIVISIONS.items() for state in all_of.split()
+    }
+    regions, divisions = (
+        {state: place[level] for state, place in places.items()} for level in (0, 1)
+    )
     return census.assign(
         log_earnings=np.log(census["earnings"]),
         log_n=np.log(census["n"]),
         cell=census["state"] + ", " + census["degree"].astype(str),
+        region=census["state"].map(regions).fillna("territory"),
+        division=census["state"].map(divisions).fillna("territory"),
     )
 
 
@@ -203,7 +229,7 @@ def mean_of_sample(by="state", outcome="log_earnings"):
     return answer
 
 
-def least_squares(formulas, table, by="state", *, size=None, prob=0.9):
+def least_squares(formulas, table, by="state", *, size=None, clustered=(), prob=0.9):
     """Make an answer for :func:`judge_samples`: least squares, with intervals.
 
     Parameters
@@ -218,6 +244,8 @@ def least_squares(formulas, table, by="state", *, size=None, prob=0.9):
         The column with the number of people behind a row: the variance of a
         row is then a + b / size, with a and b estimated. Without it, all rows
         have one variance.
+    clustered : collection of str
+        Methods whose coefficients have standard errors clustered by `by`.
     prob : float
         Probability that the intervals promise.
 
@@ -246,7 +274,9 @@ def least_squares(formulas, table, by="state", *, size=None, prob=0.9):
 
     def answer(sample, asked):
         fits = [
-            _least_squares(*design, sample, asked, by, size, prob).assign(method=method)
+            _least_squares(
+                *design, sample, asked, by, size, method in clustered, prob
+            ).assign(method=method)
             for method, design in designs.items()
         ]
         return pd.concat(fits, ignore_index=True)
@@ -254,22 +284,27 @@ def least_squares(formulas, table, by="state", *, size=None, prob=0.9):
     return answer
 
 
-def _least_squares(columns, outcome, sample, asked, by, size, prob):
+def _least_squares(columns, outcome, sample, asked, by, size, clustered, prob):
     """Fit the sample; predict the mean of each group's rows in `asked`."""
     from scipy import stats
 
     x, y = columns.loc[sample.index].to_numpy(), outcome[sample.index].to_numpy()
     beta, inverse, variance, df = _weigh(x, y, np.ones(len(y)))
-    new = np.full(len(asked), variance)
+    new, scatter = np.full(len(asked), variance), np.ones(len(y))
     if size is not None:
         a, b = variance_by_size(y - x @ beta, sample[size].to_numpy())
-        beta, inverse, variance, df = _weigh(x, y, a + b / sample[size].to_numpy())
+        scatter = a + b / sample[size].to_numpy()
+        beta, inverse, variance, df = _weigh(x, y, scatter)
         new = variance * (a + b / asked[size].to_numpy())
     rows = columns.loc[asked.index].assign(scatter=new).groupby(asked[by])
     means, count = rows.mean(), rows.size()
     at = means.drop(columns="scatter").to_numpy()
-    certainty = variance * np.einsum("gi,ij,gj->g", at, inverse, at)
-    spread = np.sqrt(certainty + means["scatter"].to_numpy() / count.to_numpy())
+    covariance = variance * inverse
+    if clustered:
+        residual = (y - x @ beta) / scatter
+        covariance, df = _cluster(x, residual, inverse, sample[by], df)
+    uncertain = np.einsum("gi,ij,gj->g", at, covariance, at)
+    spread = np.sqrt(uncertain + means["scatter"].to_numpy() / count.to_numpy())
     half = stats.t.ppf((1 + prob) / 2, df) * spread
     estimate = at @ beta
     ends = {"estimate": estimate, "low": estimate - half, "high": estimate + half}
@@ -283,6 +318,14 @@ def _weigh(x, y, scatter):
     beta = inverse @ (weighted.T @ y)
     df = len(y) - round(float((inverse * (x.T @ weighted)).sum()))
     return beta, inverse, ((y - x @ beta) ** 2 / scatter).sum() / df, df
+
+
+def _cluster(x, residual, inverse, groups, df):
+    """Give the clustered covariance of the coefficients, as Stata's, and its df."""
+    scores = pd.DataFrame(x * residual[:, None]).groupby(groups.to_numpy()).sum()
+    few = len(scores) / (len(scores) - 1) * (len(residual) - 1) / df
+    meat = scores.to_numpy().T @ scores.to_numpy()
+    return few * inverse @ meat @ inverse, len(scores) - 1
 
 
 def variance_by_size(residual, size):

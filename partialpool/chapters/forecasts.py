@@ -97,6 +97,137 @@ def score_forecasts(later, forecasts, *, against="as it was", repeats=1000, seed
     return pd.DataFrame({"rmse": rmse, "saved": saved, "low": low, "high": high})
 
 
+def score_together(later, forecasts, *, against="as it was", repeats=1000, seed):
+    """Score forecasts of several periods, and what they save on average.
+
+    A group that is there in several periods brings the same luck to all, so it
+    is drawn, or not, for all of them at once.
+
+    Parameters
+    ----------
+    later : dict of hashable to pandas.Series
+        What came, by period; the index names the groups.
+    forecasts : dict of hashable to pandas.DataFrame
+        The forecasts of the same periods: a column a method.
+    against, repeats, seed
+        As in :func:`score_forecasts`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per ``period`` and ``method``: ``saved`` with the ends of its
+        90% interval, ``low`` and ``high``. The last period is ``"average"``,
+        in which all periods count alike.
+
+    Examples
+    --------
+    >>> forecast = pd.DataFrame({"as it was": [0.0, 2.0], "mean": [1.0, 1.0]})
+    >>> later = {1: pd.Series([1.5, 0.5]), 2: pd.Series([1.0, 1.0])}
+    >>> scores = score_together(later, {1: forecast, 2: forecast}, seed=1)
+    >>> scores["saved"].unstack("method").round(3)
+    method   as it was   mean
+    period
+    1              0.0  0.667
+    2              0.0  1.000
+    average        0.0  0.833
+    """
+    groups = pd.Index(sorted(set().union(*(came.index for came in later.values()))))
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(
+        len(groups), np.full(len(groups), 1 / len(groups)), repeats
+    )
+    saved, resampled = {}, {}
+    for period, came in later.items():
+        squared = forecasts[period].sub(came, axis=0) ** 2
+        rmse = np.sqrt(squared.mean())
+        saved[period] = 1 - rmse / rmse[against]
+        sums = weights[:, groups.get_indexer(came.index)] @ squared.to_numpy()
+        base = sums[:, [list(squared).index(against)]]
+        resampled[period] = 1 - np.sqrt(sums / base)
+    saved["average"] = pd.DataFrame(saved).mean(axis=1)
+    resampled["average"] = np.mean(list(resampled.values()), axis=0)
+    rows = {}
+    for period, draws in resampled.items():
+        low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+        rows[period] = pd.DataFrame({"saved": saved[period], "low": low, "high": high})
+    return pd.concat(rows, names=["period", "method"])
+
+
+def look_both_ways(pairs, by):
+    """Compare how much of a deviation is left, forwards and backwards in time.
+
+    Noise has no direction in time: what falls back only forwards has changed.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        One row a group, with ``earlier`` and ``later``, its deviations.
+    by : str
+        The column that says which groups belong together.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a class: ``forwards``, the slope through zero of later on
+        earlier; ``backwards``, that of earlier on later; ``correlation``.
+
+    Examples
+    --------
+    >>> pairs = pd.DataFrame({"earlier": [-2.0, 2.0], "later": [-1.0, 1.0]})
+    >>> look_both_ways(pairs.assign(size="small"), "size")
+           forwards  backwards  correlation
+    size
+    small       0.5        2.0          1.0
+    """
+
+    def measure(rows):
+        earlier, later = rows["earlier"], rows["later"]
+        slopes = earlier @ later / np.array([earlier @ earlier, later @ later])
+        names = ["forwards", "backwards", "correlation"]
+        return pd.Series([*slopes, earlier.corr(later)], names)
+
+    return pairs.groupby(by, observed=True)[["earlier", "later"]].apply(measure)
+
+
+def correlation_gap(ones, others, *, repeats=1000, prob=0.9, seed):
+    """By how much others correlate more from one period to the next.
+
+    Parameters
+    ----------
+    ones, others : pandas.DataFrame
+        One row a group, with ``earlier`` and ``later``.
+    repeats, seed : int
+        How often groups are drawn anew, and the seed.
+    prob : float
+        Probability of the interval.
+
+    Returns
+    -------
+    tuple of float
+        The difference, others less ones, and the ends of its interval.
+
+    Examples
+    --------
+    >>> steady = pd.DataFrame({"earlier": [1.0, 2.0, 3.0], "later": [1.0, 2.0, 3.0]})
+    >>> correlation_gap(steady.assign(later=[3.0, 2.0, 1.0]), steady, seed=1)[0]
+    2.0
+    """
+    rng = np.random.default_rng(seed)
+    columns = [rows[["earlier", "later"]].to_numpy(float) for rows in (ones, others)]
+
+    def drawn(rows):
+        picked = rows[rng.integers(len(rows), size=(repeats, len(rows)))]
+        away = picked - picked.mean(axis=1, keepdims=True)
+        shared = (away[..., 0] * away[..., 1]).sum(axis=1)
+        return shared / np.sqrt((away**2).sum(axis=1).prod(axis=1))
+
+    less, more = (np.corrcoef(rows, rowvar=False)[0, 1] for rows in columns)
+    with np.errstate(invalid="ignore"):  # a draw of one group over and over
+        gaps = -np.subtract(*map(drawn, columns))
+    low, high = np.nanquantile(gaps, [(1 - prob) / 2, (1 + prob) / 2])
+    return float(more - less), float(low), float(high)
+
+
 def as_it_was(known, asked):
     """Forecast what was: no pooling."""
     return asked["earlier"]

@@ -7,7 +7,7 @@ from scipy.stats import norm
 from partialpool.scores import interval_score
 
 
-def score_sets(judged, *, prob=None):
+def score_sets(judged, *, prob=None, against=None):
     """Score methods over many data sets.
 
     Parameters
@@ -18,6 +18,8 @@ def score_sets(judged, *, prob=None):
         :func:`partialpool.chapters.census.judge_samples` returns.
     prob : float, optional
         Probability that the intervals promise: score them too.
+    against : str, optional
+        A method to compare the others with, set by set.
 
     Returns
     -------
@@ -31,6 +33,10 @@ def score_sets(judged, *, prob=None):
         ``coverage``, ``coverage_error``, ``interval_score`` : float
             Share of groups whose interval holds the truth, its standard error
             over the sets, and the mean interval score.
+        ``lead``, ``lead_error`` : float
+            By how much the RMSE is smaller than that of `against`, and the
+            standard error of this: methods that share their sets differ by
+            less chance than their own standard errors say.
 
     Notes
     -----
@@ -51,6 +57,9 @@ def score_sets(judged, *, prob=None):
     order = pd.Index(judged["method"].unique(), name="method")
     rmse = _rmse_by_set(judged)
     scores = {"rmse": rmse.mean(), "rmse_error": rmse.sem()}
+    if against is not None:
+        lead = -rmse.sub(rmse[against], axis=0)
+        scores |= {"lead": lead.mean(), "lead_error": lead.sem()}
     if prob is not None:
         inside = judged["truth"].between(judged["low"], judged["high"])
         held = inside.groupby([judged["set"], judged["method"]]).mean().unstack()
@@ -64,6 +73,97 @@ def score_sets(judged, *, prob=None):
             }
         )
     return pd.DataFrame(scores).reindex(order)
+
+
+def score_many(found, truth, *, prob):
+    """Score methods that estimated many data sets at once.
+
+    Parameters
+    ----------
+    found : dict of str to tuple of numpy.ndarray
+        Estimate, low and high of each method, shape (D, J): what
+        :func:`partialpool.poolings.contest_many` returns.
+    truth : numpy.ndarray
+        True mean of each group, shape (D, J).
+    prob : float
+        Probability that the intervals promise.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a method, with columns
+
+        ``rmse`` : float
+            Root mean squared error over all groups of all sets.
+        ``gap`` : float
+            How far it lies above the smallest of all methods.
+        ``worst`` : float
+            Mean over the sets of the largest error of a group.
+        ``coverage``, ``extreme`` : float
+            Share of all groups whose interval holds the truth, and of those whose
+            truth lies farthest from the mean truth of their set; missing for a
+            method without intervals.
+        ``interval_score`` : float
+            As :func:`partialpool.scores.interval_score`.
+        ``slope`` : float
+            Slope of the truth on the estimate about the set's mean: below 1 for
+            estimates that vary too much, above 1 for those that vary too little.
+
+        and for each but the last ``…_error``, its Monte Carlo error over the sets. That
+        of ``gap`` is from paired differences, to first order.
+
+    Examples
+    --------
+    >>> truth = np.array([[0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 2.0]])
+    >>> ends = np.zeros((2, 4)), 1.5 + np.zeros((2, 4))
+    >>> found = {"exact": (truth, *ends), "off": (truth + 1, *ends)}
+    >>> scores = score_many(found, truth, prob=0.9)
+    >>> scores.loc["off", ["rmse", "gap", "coverage", "extreme"]].tolist()
+    [1.0, 1.0, 0.875, 0.5]
+    """
+    away = np.abs(truth - truth.mean(1, keepdims=True))
+    farthest = np.arange(len(truth)), away.argmax(1)
+    squares = {m: ((e - truth) ** 2).mean(1) for m, (e, _, _) in found.items()}
+    best = min(squares, key=lambda m: squares[m].mean())
+    least = np.sqrt(squares[best].mean())
+    rows = {}
+    for method, (centre, low, high) in found.items():
+        rmse = np.sqrt(squares[method].mean())
+        own, its = (
+            squares[m] / max(2 * size, 1e-300)
+            for m, size in ((method, rmse), (best, least))
+        )
+        missed = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
+        held = np.where(np.isnan(missed), np.nan, missed == 0)
+        by_set = {
+            "gap": own - its,
+            "worst": np.abs(centre - truth).max(1),
+            "coverage": held.mean(1),
+            "extreme": held[farthest],
+            "interval_score": (high - low + 2 / (1 - prob) * missed).mean(1),
+        }
+        means = {name: values.mean() for name, values in by_set.items()}
+        errors = {f"{name}_error": _sem(values) for name, values in by_set.items()}
+        rows[method] = (
+            {"rmse": rmse, "rmse_error": _sem(own)}
+            | means
+            | errors
+            | {"gap": rmse - least, "slope": _slope(truth, centre)}
+        )
+    return pd.DataFrame(rows).T.rename_axis("method")
+
+
+def _sem(values):
+    return values.std(ddof=1) / np.sqrt(len(values))
+
+
+def _slope(truth, estimate):
+    about = estimate - estimate.mean(1, keepdims=True)
+    square = (about**2).sum()
+    # All groups alike: nothing for a slope to be on.
+    if square <= 1e-16 * (estimate**2).sum():
+        return np.nan
+    return (about * truth).sum() / square
 
 
 def lead_over(judged, method, rivals, *, prob=0.9):

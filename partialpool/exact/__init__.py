@@ -2,7 +2,7 @@
 
 from partialpool.exact.fit import SlowerMethodWarning, fit
 from partialpool.exact.formula import FormulaError
-from partialpool.exact.pointwise import compute_log_likelihood
+from partialpool.exact.pointwise import compute_log_likelihood, compute_log_prior
 from partialpool.exact.predict import predict
 from partialpool.exact.priors import Prior
 from partialpool.exact.structure import StructureWarning
@@ -13,6 +13,7 @@ __all__ = [
     "SlowerMethodWarning",
     "StructureWarning",
     "compute_log_likelihood",
+    "compute_log_prior",
     "fit",
     "predict",
 ]

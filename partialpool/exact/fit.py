@@ -146,17 +146,24 @@ def fit(
     rng = generator(seed)
     design = read_design(formula, data, Environment.capture(1), missing=missing)
     _say_dropped(design.rows)
+    with one_thread():
+        density = marginal(design, priors, correlated, lkj)
+        warn_of_structure(design, density.gram, correlated)
+        drawn = draw_sds(density, draws, rng, design, progress)
+        dense, eliminated = density.draw(drawn.draws, rng)
+    return make_tree(design, density.gram, density, drawn, dense, eliminated)
+
+
+def marginal(design, priors, correlated, lkj):
+    """Sum the columns of a design, and choose the priors: a `Marginal`."""
     check_names(design, correlated)
     chosen = choose_priors(design, priors)
-    # The matrices are small: threads would cost more than they bring.
-    with _blas().limit(limits=1, user_api="blas"):
-        sums = gram(design)
-        warn_of_structure(design, sums, correlated)
-        density = Marginal(sums, chosen, design.sizes, lkj if correlated else None)
-        drawn = _sample(density, draws, rng, design, progress)
-        refuse_no_remainder(np.exp(drawn.draws[:, 0]), design)
-        dense, eliminated = density.draw(drawn.draws, rng)
-    return make_tree(design, sums, density, drawn, dense, eliminated)
+    return Marginal(gram(design), chosen, design.sizes, lkj if correlated else None)
+
+
+def one_thread():
+    """Keep BLAS to one thread: for small matrices more cost more than they bring."""
+    return _blas().limit(limits=1, user_api="blas")
 
 
 @cache
@@ -174,6 +181,16 @@ def _check(family, draws, lkj, missing):
             f"The family {family} has no closed form, only the Gaussian one has: use "
             f'bambi.Model(formula, data, family="{family}") for this model.'
         )
+    check_options(draws, lkj)
+    if missing not in ("refuse", "drop"):
+        raise ValueError(
+            f"missing is {missing!r}: give 'refuse', or 'drop' to drop and count the "
+            "rows."
+        )
+
+
+def check_options(draws, lkj):
+    """Refuse a number of draws or a concentration that makes no sense."""
     if not isinstance(draws, Real) or not draws > 0 or draws % CHAINS:
         raise ValueError(
             f"draws is {draws!r}: give a multiple of {CHAINS} above 0, since they come "
@@ -181,11 +198,6 @@ def _check(family, draws, lkj, missing):
         )
     if not isinstance(lkj, Real) or not lkj > 0:
         raise ValueError(f"lkj is {lkj!r}: give a number above 0.")
-    if missing not in ("refuse", "drop"):
-        raise ValueError(
-            f"missing is {missing!r}: give 'refuse', or 'drop' to drop and count the "
-            "rows."
-        )
 
 
 def _say_dropped(rows):
@@ -195,7 +207,8 @@ def _say_dropped(rows):
         warnings.warn(text, RowsDropped, stacklevel=3)
 
 
-def _sample(density, draws, rng, design, progress):
+def draw_sds(density, draws, rng, design, progress):
+    """Draw the standard deviations of a fit, or say what stands in the way."""
     counted = Progress("evaluations of the density", wanted=progress)
     distinct = _afford(density, draws, counted)
 
@@ -215,6 +228,7 @@ def _sample(density, draws, rng, design, progress):
             SlowerMethodWarning,
             stacklevel=3,
         )
+    refuse_no_remainder(np.exp(drawn.draws[:, 0]), design)
     return drawn
 
 

@@ -42,9 +42,13 @@ class Gram:
         return cross if sparse.issparse(cross) else cross.reshape(len(cross), -1)
 
 
-def gram(design):
-    """Sum the products of all columns of a design, in one pass for each pair."""
-    largest = _choose_largest(design.factors)
+def gram(design, like=None):
+    """Sum the products of all columns of a design, in one pass for each pair.
+
+    Where the rows are some of those of another design, the sums may come in the order
+    of its own, `like`, to be added or taken away.
+    """
+    largest = _choose_largest(design.factors) if like is None else like.largest
     kept = [i for i in range(len(design.factors)) if i != largest]
     parts = [_Part(term.blocks, 1, None) for term in design.common]
     parts += [part for i in kept for part in _parts_of(design.factors[i])]
@@ -172,6 +176,18 @@ def _same_groups(a, b, rows):
     return total
 
 
+def _all_same_groups(parts, rows):
+    return np.block([[_same_groups(a, b, rows) for b in parts] for a in parts])
+
+
+def products_by_group(columns, codes, groups, rows):
+    """Sum the products of columns group by group: shape (groups, columns, columns).
+
+    `columns` holds the blocks of one term after the other; `codes` are those of rows.
+    """
+    return _all_same_groups([_Part(blocks, groups, codes) for blocks in columns], rows)
+
+
 def _block_diagonal(product):
     groups, rows, columns = product.shape
     if groups**2 > LARGEST_TABLE:
@@ -211,8 +227,7 @@ def _largest_products(parts, order, design, largest):
     factor, rows = design.factors[largest], design.rows
     mine = _parts_of(factor)
     cross = [[_product(part, own, rows) for own in mine] for part in parts]
-    within = np.block([[_same_groups(a, b, rows) for b in mine] for a in mine])
-    return _by_effect(cross, factor, order), within
+    return _by_effect(cross, factor, order), _all_same_groups(mine, rows)
 
 
 def _by_effect(blocks, factor, order):
@@ -245,3 +260,36 @@ def _take(matrix, centres, row):
     if not sparse.issparse(matrix):
         return matrix - centres[:, None] * row
     return sparse.csr_array(matrix - sparse.csr_array(centres[:, None]) @ row)
+
+
+def log_likelihood(sums, dense, eliminated, sigma):
+    """Log density of the rows behind some sums in draws of all parameters: (S,).
+
+    Parameters
+    ----------
+    sums : Gram
+    dense : numpy.ndarray
+        Dense coefficients, shape (S, r).
+    eliminated : numpy.ndarray
+        Effects of the largest factor, shape (S, groups, effects).
+    sigma : numpy.ndarray
+        Shape (S,).
+    """
+    ends = np.column_stack([-dense, np.ones(len(dense))])
+    squares = (plain(sums.dense @ ends.T) * ends.T).sum(0)
+    there = np.flatnonzero(np.abs(sums.within).sum((1, 2)))
+    if len(there):
+        mine = eliminated[:, there]
+        flat = mine.reshape(len(mine), -1)
+        size = sums.within.shape[1]
+        columns = (there[:, None] * size + np.arange(size)).ravel()
+        cross = sums.flat_cross[:, columns]
+        squares -= 2 * (plain(cross.T @ ends.T) * flat.T).sum(0)
+        squares += np.einsum("sge,gef,sgf->s", mine, sums.within[there], mine)
+    constant = sums.total_weight * (np.log(sigma) + 0.5 * np.log(2 * np.pi))
+    return -constant - 0.5 * squares / sigma**2
+
+
+def plain(matrix):
+    """Write a matrix in full, if it is sparse."""
+    return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)

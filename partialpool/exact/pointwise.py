@@ -1,4 +1,6 @@
-"""What each row says of a fit: for leave-one-out and posterior predictive checks."""
+"""What each row and each prior says of a fit: for the checks that ArviZ has."""
+
+import json
 
 import numpy as np
 
@@ -7,6 +9,7 @@ from partialpool.columns import check_shape
 from partialpool.exact import names
 from partialpool.exact.formula import parse
 from partialpool.exact.predict import draw_outcome, expect, generator, read_recipe
+from partialpool.exact.priors import from_plain_values
 from partialpool.exact.table import ADVICE, hold_cells, read_rows
 
 ROW = "__obs__"
@@ -101,3 +104,103 @@ def compute_log_likelihood(fit, rows, *, seed=None):
     for name, data in added.items():
         judged[name] = xr.DataTree(data)
     return judged
+
+
+def compute_log_prior(fit):
+    """Add to a fit the log prior density of its parameters, for power-scaling.
+
+    With it, and the log likelihood, ArviZ says whether a prior or the data decide:
+    ``az.psense_summary(…)``, ``azp.plot_psense_dist(…)``. They ask how the posterior
+    would move if the prior counted a little more or less.
+
+    Parameters
+    ----------
+    fit : xarray.DataTree
+        What :func:`fit` returned, or :func:`compute_log_likelihood`; from rows or from
+        cells.
+
+    Returns
+    -------
+    xarray.DataTree
+        The fit, and the group ``log_prior``, up to a constant, of the parameters at the
+        top: intercept and coefficients, standard deviations and correlations. What the
+        effects of groups have for a prior is part of the model: to scale it as well
+        would ask another question.
+
+    Raises
+    ------
+    ValueError
+        If the fit is none of this package.
+
+    Notes
+    -----
+    Kallioinen, Paananen, Bürkner and Vehtari (2024), Statistics and Computing 34, 57;
+    the parameters at the top alone are scaled by the advice of its section 5.
+
+    Examples
+    --------
+    >>> import arviz as az
+    >>> import partialpool as pool
+    >>> table, truth = pool.simulate_groups(seed=1)
+    >>> fit = pool.fit("y ~ 1 + (1|group)", table, draws=400, seed=1)
+    >>> with_prior = pool.compute_log_prior(fit)
+    >>> sorted(with_prior["log_prior"].data_vars)
+    ['1|group_sigma', 'Intercept', 'sigma']
+    >>> bool(az.psense(with_prior, var_names="Intercept")["Intercept"] < 0.05)
+    True
+    """
+    import xarray as xr
+
+    read_recipe(fit)
+    kept, posterior = json.loads(fit.attrs["priors"]), fit["posterior"]
+    priors = from_plain_values(kept)
+    found = _log_common_priors(posterior, kept, priors)
+    found[names.SIGMA] = priors.sigma(posterior[names.SIGMA])
+    for factor, densities in zip(kept["factors"], priors.group_sds, strict=True):
+        each = iter(densities)
+        for name in factor["sds"]:
+            sds = posterior[name].to_numpy()
+            columns = np.moveaxis(sds.reshape(*sds.shape[:2], -1), 2, 0)
+            logs = np.stack([next(each)(column) for column in columns], axis=2)
+            found[name] = posterior[name].copy(data=logs.reshape(sds.shape))
+        name = factor["correlation"]
+        if kept["lkj"] is not None and name in posterior:
+            log_det = _log_determinants(posterior[name].to_numpy())
+            found[name] = names.STEPS, (kept["lkj"] - 1) * log_det
+    judged = fit.copy()
+    coords = {step: posterior[step] for step in names.STEPS}
+    judged["log_prior"] = xr.DataTree(xr.Dataset(found, coords))
+    return judged
+
+
+def _log_common_priors(posterior, kept, priors):
+    """Log prior of each common term, the intercept where the predictors are average."""
+    values, start = {}, 0
+    for name, columns in kept["common"]:
+        draws = posterior[name].to_numpy()
+        values[name] = slice(start, start + columns), draws
+        start += columns
+    flat = [draws.reshape(*draws.shape[:2], -1) for _, draws in values.values()]
+    if not flat:
+        return {}
+    coefficients = np.concatenate(flat, axis=2)
+    moved = coefficients @ np.array(kept["centred"]) - kept["shift"]
+    found = {}
+    for name, (columns, draws) in values.items():
+        own = coefficients[..., columns]
+        if name == "Intercept":
+            own = own + moved[..., None]
+        away = own - priors.mean[columns]
+        log = -0.5 * priors.precision[columns] * away**2
+        found[name] = posterior[name].copy(data=log.reshape(draws.shape))
+    return found
+
+
+def _log_determinants(pairs):
+    """Log determinants of correlation matrices from their lower triangles."""
+    pairs = pairs.reshape(*pairs.shape[:2], -1)
+    size = int((1 + np.sqrt(1 + 8 * pairs.shape[2])) / 2)
+    matrix = np.broadcast_to(np.eye(size), (*pairs.shape[:2], size, size)).copy()
+    rows, columns = np.tril_indices(size, -1)
+    matrix[..., rows, columns] = matrix[..., columns, rows] = pairs
+    return np.linalg.slogdet(matrix)[1]

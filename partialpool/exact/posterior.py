@@ -1,8 +1,11 @@
 """The posterior as ArviZ expects it: Bambi's variables and dimensions."""
 
+import json
+
 import numpy as np
 
 from partialpool.exact import names
+from partialpool.exact.priors import as_plain_values
 
 CHAINS = 4
 
@@ -32,8 +35,26 @@ def make_tree(design, gram, density, sample, dense, eliminated):
         "pareto_k": float(sample.pareto_k),
         "rows": design.rows.count,
         "recipe": design.recipe.to_json(),
+        "priors": json.dumps(_keep_priors(design, density)),
     }
     return tree
+
+
+def _keep_priors(design, density):
+    """What is needed to find the log prior of the draws, as plain values."""
+    return as_plain_values(density.priors) | {
+        "common": [[names.variable(t.name), t.columns] for t in design.common],
+        "centred": design.means.tolist(),
+        "shift": design.shift,
+        "factors": [
+            {
+                "sds": [names.group_sd(term.name) for term in factor.terms],
+                "correlation": names.correlation(factor.name),
+            }
+            for factor in design.factors
+        ],
+        "lkj": density.correlation,
+    }
 
 
 def _each_term(terms, values):

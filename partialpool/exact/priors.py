@@ -73,6 +73,41 @@ class Priors:
     group_sds: list
 
 
+def as_plain_values(priors):
+    """Write priors as names and numbers, as they go into a file."""
+    return {
+        "mean": priors.mean.tolist(),
+        "precision": priors.precision.tolist(),
+        "sigma": _as_pair(priors.sigma),
+        "group_sds": [[_as_pair(one) for one in each] for each in priors.group_sds],
+    }
+
+
+def from_plain_values(kept):
+    """Read what :func:`as_plain_values` wrote: `Priors`."""
+    return Priors(
+        np.array(kept["mean"]),
+        np.array(kept["precision"]),
+        _from_pair(kept["sigma"]),
+        [[_from_pair(one) for one in each] for each in kept["group_sds"]],
+    )
+
+
+def prior_name(density):
+    """Name the prior that a log density of a standard deviation belongs to."""
+    return next(n for n, known in SD_DENSITIES.items() if known is density.func)
+
+
+def _as_pair(density):
+    arguments = {key: float(value) for key, value in density.keywords.items()}
+    return [prior_name(density), arguments]
+
+
+def _from_pair(pair):
+    name, arguments = pair
+    return partial(SD_DENSITIES[name], **arguments)
+
+
 def choose_priors(design, wanted):
     """Bambi's default priors for a design, with the user's in their place: `Priors`.
 

@@ -5,15 +5,13 @@ from html import escape
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
-from partialpool.exact.priors import WIDTH
 from partialpool.plots import plot_shrinkage, show_legend
 from partialpool.poolings.advice import advise
 from partialpool.poolings.groups import Groups, read_groups
-from partialpool.poolings.intercepts import at_ratio
+from partialpool.poolings.methods import integrate_task, least_squares
 from partialpool.poolings.one_way import check_prob, tails_of
-from partialpool.poolings.spread import Spread, integrate
+from partialpool.poolings.spread import Spread
 
 POOLINGS = ("complete", "none", "partial")
 
@@ -90,9 +88,9 @@ def compare(
     groups = read_groups(
         table, outcome=outcome, group=group, predictors=predictors, se=se, log=log
     )
-    spread = integrate_groups(groups, tau_prior)
+    task = groups.task(tails_of(ci_prob), tau_prior)
     names = {"outcome": outcome, "group": groups.labels.name}
-    return _compare(groups, spread, ci_prob, names)
+    return _compare(groups, task, ci_prob, names)
 
 
 @dataclass(frozen=True)
@@ -223,20 +221,11 @@ class Comparison:
         return rounded.round({"weight": 2})
 
 
-def integrate_groups(groups, tau_prior):
-    """Integrate both standard deviations of one table, by Bambi's priors: `Spread`.
-
-    `tau_prior` is the scale of the prior between groups, or None.
-    """
-    tau_scale = WIDTH * groups.outcome_sd if tau_prior is None else tau_prior
-    sigma_scale = np.array([groups.outcome_sd]) if groups.counted else None
-    return integrate(groups.sums, np.array([tau_scale]), sigma_scale)
-
-
-def _compare(groups, spread, ci_prob, names):
-    sums, probs = groups.sums, tails_of(ci_prob)
-    complete = least_squares(groups, 0.0, probs)
-    none = least_squares(groups, np.inf, probs)
+def _compare(groups, task, ci_prob, names):
+    sums, probs, spread = groups.sums, task.probs, integrate_task(task)
+    complete, none = (
+        [part[0] for part in least_squares(task, ratio)] for ratio in (0.0, np.inf)
+    )
     mean, sd, *ends = (
         part[0] for part in spread.describe(*spread.given.estimate(), probs)
     )
@@ -271,32 +260,3 @@ def _compare(groups, spread, ci_prob, names):
 def _summarise(spread, probs, between):
     low, median, high = spread.quantiles([probs[0], 0.5, probs[1]], between)
     return SdSummary(float(median[0]), float(low[0]), float(high[0]))
-
-
-def least_squares(groups, ratio, probs, x=None):
-    """Estimate group means without groups (ratio 0) or with dummies (infinity).
-
-    Parameters
-    ----------
-    groups : partialpool.poolings.groups.Groups
-    ratio : float
-        0 or infinity.
-    probs : (float, float)
-        Probabilities at the ends of the intervals.
-    x : numpy.ndarray, optional
-        Predictors to estimate at, shape (1, J, p); the groups' own means by default.
-
-    Returns
-    -------
-    estimate, low, high : numpy.ndarray
-        Shape (J,), centred and on the scale of the model.
-    """
-    given = at_ratio(groups.sums, np.array([[ratio]]))
-    centre, variance = (part[0, 0] for part in given.estimate(x))
-    sigma, t = 1.0, ndtri(probs)
-    if groups.counted:
-        used = given.rank[0, 0] + (groups.sums.groups[0] if ratio else 0)
-        df = max(groups.sums.rows[0] - used, 1)
-        sigma, t = np.sqrt(given.squares[0, 0] / df), stdtrit(df, probs)
-    half = sigma * np.sqrt(variance)
-    return centre, centre + t[0] * half, centre + t[1] * half

@@ -9,14 +9,14 @@ from scipy.special import ndtri
 from partialpool import faults
 from partialpool.columns import as_list, check_names
 from partialpool.faults import refuse
-from partialpool.poolings.compare import integrate_groups, least_squares
 from partialpool.poolings.groups import labels_of, read_groups
-from partialpool.poolings.intercepts import GroupSums, at_ratio
-from partialpool.poolings.one_way import check_prob, tails_of
-from partialpool.scores import coverage, interval_score, rmse
+from partialpool.poolings.intercepts import GroupSums
+from partialpool.poolings.methods import METHODS, Task, estimate
+from partialpool.poolings.one_way import check_prob, read_means, tails_of
+from partialpool.scores import coverage, crps, interval_score, log_score, rmse
 
-# The search for the best ratio of standard deviations: points, rounds, and how far.
-POINTS, ROUNDS, FARTHEST = 60, 6, 1e3
+# Points and rounds of the search for a ratio in many data sets at once.
+SEARCH = (16, 4)
 
 
 def contest(
@@ -106,19 +106,86 @@ def contest(
         labels, x = _average_rows(at, groups, as_list(group))
         groups, x = _extend(groups, labels, x)
         order = groups.labels.get_indexer(labels)
+    task = groups.task(tails_of(ci_prob), tau_prior, x)
     parts = []
-    for method in methods:
-        found = METHODS[method](groups, x, tails_of(ci_prob), tau_prior)
+    for method, found in estimate(task, methods).items():
         columns = dict(zip(("estimate", "low", "high"), found, strict=True))
         part = pd.DataFrame(
             {"method": method, "group": groups.labels}
-            | {name: groups.outcome(values) for name, values in columns.items()}
+            | {name: groups.outcome(values[0]) for name, values in columns.items()}
         )
         parts.append(part if order is None else part.iloc[order])
     return pd.concat(parts, ignore_index=True)
 
 
-def score(estimates, truth, *, ci_prob=0.9):
+def contest_many(
+    mean, *, n, ss, x=None, methods=None, ci_prob=0.9, tau_prior=None, search=SEARCH
+):
+    """Hold a contest on each of many data sets at once, from sums by group.
+
+    Parameters
+    ----------
+    mean : array_like
+        Mean of each group, shape (D, J) for D data sets of J groups; NaN marks a group
+        without rows.
+    n, ss : array_like
+        Rows of each group, same shape, and their sum of squares about its mean, of the
+        same shape or, summed over groups, of shape (D, 1).
+    x : array_like, optional
+        A predictor of each group, shape (D, J), or several, shape (D, J, q).
+    methods, ci_prob, tau_prior
+        As for :func:`contest`.
+    search : (int, int)
+        Points and rounds of the search for the penalty of ridge and the ratio of REML.
+        The default finds the ratio to about 0.002 of its unit, ``1 / sqrt(n)``.
+
+    Returns
+    -------
+    dict of str to tuple of numpy.ndarray
+        For each method the estimates and the ends of their intervals, each of shape
+        (D, J); NaN where a method has none.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, or the spread within groups cannot be told.
+
+    Examples
+    --------
+    >>> found = contest_many([[9.0, 10.0, 11.0]], n=[[4, 4, 4]], ss=[[3.0, 3.0, 3.0]])
+    >>> found["complete"][0].tolist(), found["none"][0].tolist()
+    ([[10.0, 10.0, 10.0]], [[9.0, 10.0, 11.0]])
+    """
+    check_prob(ci_prob)
+    sums, middle, outcome_sd = read_means(mean, n=n, ss=ss)
+    if x is not None:
+        sums = _with_predictors(sums, np.asarray(x, float))
+    probs = tails_of(ci_prob)
+    task = Task(sums, outcome_sd, True, probs, tau_prior=tau_prior, search=search)
+    found = estimate(task, _choose(methods))
+    return {
+        name: tuple(part + middle[:, None] for part in parts)
+        for name, parts in found.items()
+    }
+
+
+def _with_predictors(sums, x):
+    """Add predictors of the groups, centred and scaled, to the intercept."""
+    x = x if x.ndim == 3 else x[..., None]
+    if x.shape[:2] != sums.n.shape:
+        raise ValueError(
+            f"x has shape {x.shape[:2]} and the means {sums.n.shape}: give one value "
+            "of each predictor for each mean."
+        )
+    x = x - x.mean(1, keepdims=True)
+    sd = x.std(1, keepdims=True)
+    x = np.concatenate([sums.x, x / np.where(sd > 0, sd, 1)], axis=2)
+    within = np.zeros((len(x), x.shape[2] + 1, x.shape[2] + 1))
+    within[:, -1, -1] = sums.within[:, -1, -1]
+    return GroupSums(sums.n, x, sums.y, within, sums.rows)
+
+
+def score(estimates, truth, *, ci_prob=0.9, curves=False, log=False):
     """Score every method of a contest against the truth.
 
     Parameters
@@ -130,13 +197,19 @@ def score(estimates, truth, *, ci_prob=0.9):
         some method has no estimate, are left out for all methods alike.
     ci_prob : float
         Probability of the intervals, as given to :func:`contest`.
+    curves : bool
+        Score the normal curve that each interval stands for, too: around its middle,
+        as wide as its ends say.
+    log : bool
+        Take these curves on the log scale, if the contest did.
 
     Returns
     -------
     pandas.DataFrame
         One row a method: ``groups`` (how many were scored), ``rmse``, ``worst`` (the
         largest error of a group), ``coverage`` and ``interval_score`` (missing for a
-        method without intervals).
+        method without intervals); with `curves` also ``crps`` and ``log_score``, of
+        logs with `log`.
 
     Examples
     --------
@@ -167,7 +240,22 @@ def score(estimates, truth, *, ci_prob=0.9):
             if bounded
             else np.nan,
         }
+        if curves:
+            by[method] |= _score_curves(*ends, ci_prob, log, bounded)
     return pd.DataFrame(by).T.astype({"groups": int}).rename_axis("method")
+
+
+def _score_curves(low, high, truth, ci_prob, log, bounded):
+    """Score the normal curves with these intervals: CRPS and log score."""
+    if not bounded:
+        return {"crps": np.nan, "log_score": np.nan}
+    if log:
+        low, high, truth = np.log(low), np.log(high), np.log(truth)
+    mean, sd = (low + high) / 2, (high - low) / (2 * ndtri((1 + ci_prob) / 2))
+    return {
+        "crps": crps(truth, mean=mean, sd=sd),
+        "log_score": log_score(mean, sd, truth),
+    }
 
 
 def _choose(methods):
@@ -217,169 +305,3 @@ def _extend(groups, labels, x):
     at = own.copy()
     at[0, everything.get_indexer(labels)] = x
     return replace(groups, labels=everything, sums=grown), at
-
-
-# Methods ----------------------------------------------------------------------
-# Each takes the groups, the predictors to estimate at, the probabilities at the ends
-# of an interval and the prior that was given, and returns estimate, low and high.
-
-
-def _complete(groups, x, probs, _):
-    return least_squares(_without_predictors(groups), 0.0, probs)
-
-
-def _glm(groups, x, probs, _):
-    return least_squares(groups, 0.0, probs, x)
-
-
-def _none(groups, x, probs, _):
-    unseen = groups.sums.n[0] == 0
-    found = least_squares(groups, np.inf, probs, x)
-    return [np.where(unseen, np.nan, part) for part in found]
-
-
-def _ridge(groups, x, probs, _):
-    best = _best_ratio(groups.sums, _cross_validation, groups.counted)
-    centre = at_ratio(groups.sums, [[best]]).estimate(x)[0][0, 0]
-    nothing = np.full(len(centre), np.nan)
-    return centre, nothing, nothing
-
-
-def _reml(groups, x, probs, _):
-    ratio = _best_ratio(groups.sums, restricted_likelihood, groups.counted)
-    given = at_ratio(groups.sums, [[ratio]])
-    centre, variance = (part[0, 0] for part in given.estimate(x))
-    sigma2 = _residual_variance(given, groups.counted)
-    half = ndtri(probs[1]) * np.sqrt(sigma2 * variance)
-    return centre, centre - half, centre + half
-
-
-def _bayes(groups, x, probs, tau_prior):
-    spread = integrate_groups(groups, tau_prior)
-    mean, _, low, high = spread.describe(*spread.given.estimate(x), probs)
-    return mean[0], low[0], high[0]
-
-
-def _empirical_bayes(groups, x, probs, _):
-    return morris(groups, x, probs)
-
-
-METHODS = {
-    "complete": _complete,
-    "none": _none,
-    "glm": _glm,
-    "ridge": _ridge,
-    "reml": _reml,
-    "empirical_bayes": _empirical_bayes,
-    "bayes": _bayes,
-}
-
-
-def _without_predictors(groups):
-    sums, kept = groups.sums, [0, -1]
-    ones, within = np.ones((1, len(groups.labels), 1)), sums.within[:, kept][:, :, kept]
-    return replace(groups, sums=GroupSums(sums.n, ones, sums.y, within, sums.rows))
-
-
-def _residual_variance(given, counted):
-    if not counted:
-        return 1.0
-    return given.squares[0, 0] / (given.sums.rows[0] - given.rank[0, 0])
-
-
-def restricted_likelihood(sums, ratio, counted):
-    """Log restricted likelihood at each ratio, shape (K,), up to a constant."""
-    given = at_ratio(sums, ratio[None])
-    squares = given.squares[0]
-    if not counted:
-        return -0.5 * (given.log_det[0] + squares)
-    free = sums.rows[0] - given.rank[0]
-    return -0.5 * (given.log_det[0] + free * np.log(squares))
-
-
-def _cross_validation(sums, ratio, counted):
-    """Minus the log of the generalised cross-validation score at each ratio: (K,)."""
-    given = at_ratio(sums, ratio[None])
-    n, x = sums.n[0], sums.x[0]
-    own = given.weight[0]
-    # The trace of the hat matrix: the penalty is one over the squared ratio.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        left = np.where(n > 0, (1 - own) * n, 0)
-    lever = np.einsum("jp,kpq,jq->kj", x, given.inverse[0], x)
-    used = given.rank[0] + own.sum(1) - (left * own * lever).sum(1)
-    residual = given.residuals()[0]
-    inner = given.squares[0] - (left * residual**2).sum(1)
-    squares = inner + (left**2 * residual**2 / np.where(n > 0, n, 1)).sum(1)
-    return -np.log(squares) + 2 * np.log(sums.rows[0] - used)
-
-
-def _best_ratio(sums, criterion, counted):
-    """Find the ratio, 0 included, at which a criterion is largest."""
-    unit = 1 / np.sqrt(np.median(sums.n[sums.n > 0]))
-    low, high = 0.0, np.arcsinh(FARTHEST)
-    for _ in range(ROUNDS):
-        t = np.linspace(low, high, POINTS)
-        values = criterion(sums, unit * np.sinh(t), counted)
-        best = int(np.argmax(values))
-        step = t[1] - t[0]
-        low, high = max(t[best] - step, 0.0), t[best] + step
-    return unit * np.sinh(t[best])
-
-
-def morris(groups, x, probs):
-    """Empirical Bayes estimates with Morris's intervals: estimate, low, high: (J,).
-
-    Parameters
-    ----------
-    groups : partialpool.poolings.groups.Groups
-    x : numpy.ndarray
-        Predictors to estimate at, shape (1, J, p).
-    probs : (float, float)
-
-    Notes
-    -----
-    Morris (1983), Journal of the American Statistical Association 78, section 5: the
-    iterated moment estimate of the variance between groups, a shrinkage factor less by
-    (k - p - 2) / (k - p) for k groups and p coefficients, and a variance with a term
-    for the error of that factor. The within-group variance is the pooled one.
-    """
-    sums = groups.sums
-    seen, k = sums.n[0] > 0, int(sums.groups[0])
-    dummies = at_ratio(sums, [[np.inf]])
-    sigma2 = 1.0
-    if groups.counted:
-        sigma2 = dummies.squares[0, 0] / (sums.rows[0] - k - dummies.rank[0, 0])
-    variance = sigma2 / np.where(seen, sums.n[0], 1)
-    p = min(sums.x.shape[2], k - 3)
-    tau2 = _moment_estimate(sums, sigma2, variance, seen, p)
-    given = at_ratio(sums, [[np.sqrt(tau2 / sigma2)]])
-    residual, slopes = given.residuals()[0, 0], given.slopes[0, 0]
-    weight = seen / (variance + tau2)
-    shrink = max(k - p - 2, 0) / max(k - p, 1) * variance / (variance + tau2)
-    shrink = np.where(seen, shrink, 1)
-    line = x[0] @ slopes
-    centre = line + np.where(seen, (1 - shrink) * residual, 0)
-    own = sums.x[0]
-    inverse = given.inverse[0, 0] * sigma2
-    lever = weight * np.einsum("jp,pq,jq->j", own, inverse, own)
-    average = (weight * variance).sum() / weight.sum()
-    doubt = 2 / max(k - p - 2, 1) * shrink**2
-    doubt = doubt * (average + tau2) / (variance + tau2) * residual**2
-    square = variance * (1 - (1 - lever) * shrink) + doubt
-    away = np.einsum("jp,pq,jq->j", x[0] - own, inverse, x[0] - own)
-    unseen = tau2 + np.einsum("jp,pq,jq->j", x[0], inverse, x[0])
-    half = ndtri(probs[1]) * np.sqrt(np.where(seen, square + away, unseen))
-    return centre, centre - half, centre + half
-
-
-def _moment_estimate(sums, sigma2, variance, seen, p):
-    k, tau2 = seen.sum(), 0.0
-    for _ in range(200):
-        given = at_ratio(sums, [[np.sqrt(tau2 / sigma2)]])
-        weight = seen / (variance + tau2)
-        excess = k / (k - p) * given.residuals()[0, 0] ** 2 - variance
-        new = max((weight * excess).sum() / weight.sum(), 0.0)
-        if abs(new - tau2) < 1e-10 * (new + sigma2):
-            break
-        tau2 = new
-    return tau2

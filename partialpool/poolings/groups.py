@@ -22,11 +22,14 @@ from partialpool.columns import (
 from partialpool.exact.table import hold_cells
 from partialpool.faults import quote, refuse
 from partialpool.poolings.intercepts import GroupSums
+from partialpool.poolings.methods import Task
 
 ADVICE = (
     "give a pandas DataFrame of rows, of cells as collapse() makes them, or of one "
     "estimate and its standard error a group"
 )
+# Share of the sum of squares of a predictor below which it is constant within groups.
+ROUNDING = 1e-20
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ class Groups:
         """Take values from the model's scale back to the outcome's own."""
         values = np.asarray(values) + self.middle
         return np.exp(values) if self.log else values
+
+    def task(self, probs, tau_prior=None, x=None):
+        """Return what is asked of a method, of one data set: a `Task`."""
+        sd = np.array([self.outcome_sd])
+        return Task(self.sums, sd, self.counted, probs, x, tau_prior)
 
 
 class Coding:
@@ -275,6 +283,9 @@ def _add_up(cells, groups, predictors, *, counted, log):
     means = np.stack([np.bincount(code, n * c) for c in columns.T], 1) / total[:, None]
     about = columns - means[code]
     within = (n[:, None] * about).T @ about + _inside(cells, coding, moving)
+    # A predictor of the groups does not vary within them: rounding would tell a slope.
+    level = np.diag(within)[:-1] < ROUNDING * n.sum()
+    within[:-1][level] = within[:, :-1][:, level] = 0
     outcome_sd = np.sqrt(
         (share @ columns[:, -1] ** 2 + cells["ss"].sum()) / share.sum()
     )

@@ -110,7 +110,8 @@ class Given:
         centre = (at * slopes).sum(-1) + self.weight * residual
         rest = at - self.weight[..., None] * own
         variance = ((rest @ self.inverse) * rest).sum(-1)
-        return centre, variance + self._left()
+        # Rounding can take a variance of nothing below zero.
+        return centre, np.maximum(variance, 0) + self._left()
 
     def _left(self):
         """Variance of a group's deviation that its own rows leave."""

@@ -9,6 +9,7 @@ from partialpool.poolings import spread
 from partialpool.poolings.intercepts import GroupSums
 from partialpool.poolings.spread import NODES
 from partialpool.poolings.tails import GAMMAS, integrate_tails
+from partialpool.scores import check_prob
 
 # Numbers in one batch of data sets, chosen to stay in a processor's cache.
 BATCH = 100_000
@@ -127,7 +128,7 @@ def one_way(
     """
     single = np.ndim(mean) == 1
     _check(ci_prob, tail, tau, sigma, counted=n is not None)
-    sums, middle, outcome_sd = _read(mean, se, n, ss)
+    sums, middle, outcome_sd = read_means(mean, se, n, ss)
     scale = _each(WIDTH * outcome_sd if tau_prior is None else tau_prior, sums)
     tau = None if tau is None else _each(tau, sums)
     if sigma is None and n is None:
@@ -144,12 +145,6 @@ def one_way(
 # Input ------------------------------------------------------------------------
 
 
-def check_prob(ci_prob):
-    """Refuse what is no probability."""
-    if not 0 < ci_prob < 1:
-        raise ValueError(f"ci_prob is {ci_prob}: give a probability between 0 and 1.")
-
-
 def _check(ci_prob, tail, tau, sigma, counted):
     check_prob(ci_prob)
     if tail is not None and not 1 <= tail < np.inf:
@@ -160,7 +155,7 @@ def _check(ci_prob, tail, tau, sigma, counted):
         raise ValueError("tau is given and sigma is not: give both, or neither.")
 
 
-def _read(mean, se, n, ss):
+def read_means(mean, se=None, n=None, ss=None):
     """Return the sums, what was taken from the means, and the outcome's sd: (D,)."""
     y = np.atleast_2d(np.asarray(mean, float))
     if (se is None) == (n is None) or (n is None) != (ss is None):
