@@ -10,6 +10,7 @@ from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 import partialpool as pool
 from partialpool.chapters import mirror
+from partialpool.poolings.methods import full_likelihood
 
 PAIRS = {"reml": "reml", "morris": "empirical_bayes", "bayes": "bayes"}
 
@@ -114,7 +115,7 @@ def test_the_bootstrap_widens_intervals_where_groups_are_few():
 def test_maximum_likelihood_takes_the_mean_as_known(table, sets, mixed):
     # Twice the gap between two ratios is what MixedLM's own likelihood says.
     ratio = np.array([[0.1, 0.6]])
-    ours = mirror.full_likelihood(sets.sums().take(slice(1)), ratio)[0]
+    ours = full_likelihood(sets.sums().take(slice(1)), ratio)[0]
     model = smf.mixedlm("y ~ 1", table, groups="group")
     params = [MixedLMParams.from_components(None, np.array([[r**2]])) for r in ratio[0]]
     model.reml, model.cov_pen, model.fe_pen = False, None, None

@@ -52,13 +52,16 @@ def test_dummies_are_least_squares_with_its_prediction_intervals(task):
         assert ours == pytest.approx(frame[name].to_numpy())
 
 
-def test_aic_keeps_what_it_prefers(table):
+@pytest.mark.parametrize("criterion", ["aic", "bic"])
+def test_a_criterion_keeps_what_it_prefers(table, criterion):
     table["noise"] = np.random.default_rng(1).integers(12, size=240).astype(str)
     task = Task(table, np.arange(240) < 180, "y", ["x"], ["a", "noise"])
     formulas = {"y ~ x": [], "y ~ x + a": ["a"], "y ~ x + noise": ["noise"]}
     formulas["y ~ x + a + noise"] = ["a", "noise"]
-    best = min(formulas, key=lambda f: smf.ols(f, task.train).fit().aic)
-    assert needless.best_by_aic(task) == formulas[best] == ["a"]
+    best = min(formulas, key=lambda f: getattr(smf.ols(f, task.train).fit(), criterion))
+    price = 2 if criterion == "aic" else np.log(len(task.y))
+    assert needless.best_subset(task, price) == formulas[best]
+    assert criterion == "bic" or formulas[best] == ["a"]
 
 
 def test_ridge_chooses_its_penalty_by_leaving_one_out(task, monkeypatch):
@@ -94,7 +97,7 @@ def test_everybody_held_out_is_predicted_by_every_method(table):
     options = {"outcome": "y", "predictors": ["x"], "levels": 4, "train": 200}
     rows = judge_needless(table, counts=(0, 2), repeats=2, seed=3, **options)
     each = rows.groupby(["set", "factors", "method"]).size()
-    assert (each == 40).all() and len(each) == 2 * 2 * 6
+    assert (each == 40).all() and len(each) == 2 * 2 * 7
     assert (rows["low"] < rows["high"]).all()
     # Without factors all but the penalties' own intervals are least squares.
     plain = rows[rows["factors"] == 0].pivot_table("estimate", "truth", "method")

@@ -10,6 +10,7 @@ from partialpool.poolings.intercepts import GroupSums, at_ratio
 from partialpool.poolings.methods import (
     Task,
     best_ratio,
+    full_likelihood,
     moment_estimate,
     morris,
     restricted_likelihood,
@@ -247,13 +248,6 @@ def _bootstrap(sets, draws, probs, rng):
     low, high = (quantile(p, share, centre, np.maximum(scale, ZERO)) for p in probs)
     new = [quantile(p, share, middle, np.maximum(spread, ZERO))[:, 0] for p in probs]
     return replace(found, low=low, high=high, new_low=new[0], new_high=new[1])
-
-
-def full_likelihood(sums, ratio, counted=True):
-    """Log likelihood of ratios (D, K), all else at its best, up to a constant."""
-    given = at_ratio(sums, ratio)
-    grown = np.log1p(sums.n[:, None] * ratio[..., None] ** 2).sum(-1)
-    return -0.5 * (grown + sums.rows[:, None] * np.log(given.squares))
 
 
 def _plug_in(sums, ratio, z, free, t=None):

@@ -168,14 +168,34 @@ def ridge(task):
 
 def reml(task):
     """Draw the effects from a normal distribution, its sd by restricted likelihood."""
-    best = best_ratio(task, restricted_likelihood)
+    return _as_if_known(task, restricted_likelihood)
+
+
+def ml(task):
+    """Draw the effects from a normal distribution, its sd by maximum likelihood."""
+    return _as_if_known(task, full_likelihood)
+
+
+def _as_if_known(task, likelihood):
+    """Estimates and intervals that take the best standard deviations as known."""
+    best = best_ratio(task, likelihood)
     given = at_ratio(task.sums, best[:, None])
     centre, variance = (part[:, 0] for part in given.estimate(task.x))
     sigma2 = 1.0
     if task.counted:
-        sigma2 = given.squares / (task.sums.rows[:, None] - given.rank)
+        lost = given.rank if likelihood is restricted_likelihood else 0
+        sigma2 = given.squares / (task.sums.rows[:, None] - lost)
     half = ndtri(task.probs[1]) * np.sqrt(sigma2 * variance)
     return centre, centre - half, centre + half
+
+
+def full_likelihood(sums, ratio, counted=True):
+    """Log likelihood at each ratio, up to a constant: shape (D, K)."""
+    given = at_ratio(sums, ratio)
+    grown = np.log1p(sums.n[:, None] * ratio[..., None] ** 2).sum(-1)
+    if not counted:
+        return -0.5 * (grown + given.squares)
+    return -0.5 * (grown + sums.rows[:, None] * np.log(given.squares))
 
 
 def restricted_likelihood(sums, ratio, counted):
@@ -320,4 +340,7 @@ METHODS = {
     "reml": reml,
     "empirical_bayes": morris,
     "bayes": bayes,
+    "ml": ml,
 }
+# Maximum likelihood only where it is asked for: it stands beside REML.
+USUAL = [name for name in METHODS if name != "ml"]
