@@ -8,7 +8,8 @@ import pandas as pd
 from scipy import stats
 
 from partialpool.exact import names
-from partialpool.faults import TableError
+from partialpool.exact.labels import text_of
+from partialpool.faults import TableError, quote
 from partialpool.scores import check_prob
 
 
@@ -189,7 +190,7 @@ class Belief:
     Attributes
     ----------
     groups : list
-        Labels of the J groups.
+        Labels of the J groups, as text.
     mean : numpy.ndarray
         Intercept, then the group effects, in the units of the outcome: (1 + J,).
     scale : numpy.ndarray
@@ -316,7 +317,8 @@ class Belief:
         Raises
         ------
         TableError
-            If the cells are by other than one column, or of a binary outcome.
+            If the cells are by other than one column, or of a binary outcome, or hold
+            no group that is known.
         """
         attrs = getattr(cells, "attrs", {})
         if len(attrs.get("by", ())) != 1 or attrs.get("binary"):
@@ -324,7 +326,9 @@ class Belief:
                 "A Belief learns from cells by one column of groups, of an outcome of "
                 "numbers: make them with pool.collapse(table, outcome, group)."
             )
-        labels = cells[attrs["by"][0]].astype(object).tolist()
+        # As a fit writes its groups: whole numbers become text there, too.
+        labels = [text_of(label) for label in cells[attrs["by"][0]]]
+        self._refuse_strangers(labels, attrs["by"][0])
         known = self._with_groups(labels)
         place = 1 + pd.Index(known.groups).get_indexer(labels)
         n, y = cells["n"].to_numpy(float), cells["mean"].to_numpy(float)
@@ -345,6 +349,13 @@ class Belief:
             df=float(df),
             variance=float(squares / df),
         )
+
+    def _refuse_strangers(self, labels, column):
+        if not set(labels) & set(self.groups):
+            raise TableError(
+                f"No label of {quote(column)} is known: it holds {labels[0]}, and "
+                f"the belief {self.groups[0]}. Write the labels as the table of the fit did."
+            )
 
     def _with_groups(self, labels):
         new = [label for label in labels if label not in set(self.groups)]

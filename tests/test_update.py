@@ -194,16 +194,32 @@ def test_drift_adds_its_variance(belief):
         belief.drift(-0.1)
 
 
+def test_groups_may_be_numbers(years, belief):
+    first, second = (t.assign(group=t["group"].str[1:].astype(int)) for t in years)
+    fitted = pool.fit(FORMULA, first, draws=8000, seed=1)
+    numbered = pool.Belief.from_posterior(fitted).update(cells_of(second))
+    assert len(numbered.groups) == 15
+    assert numbered.mean == pytest.approx(belief.update(cells_of(years[1])).mean)
+
+
+def test_labels_of_which_none_is_known_are_refused(years, belief):
+    other = years[1].assign(group="x" + years[1]["group"])
+    with pytest.raises(pool.TableError, match=r"No label of 'group' is known: .* xg01"):
+        belief.update(cells_of(other))
+
+
 def test_a_new_group_starts_from_the_population(belief):
-    cells = cells_of(pd.DataFrame({"group": ["new"], "y": [50.0]}))
+    cells = cells_of(pd.DataFrame({"group": ["new", "g01"], "y": [50.0, 10.0]}))
     known = belief.update(cells)
     mean = known.group_means(ci_prob=0.9).loc["new", "mean"]
     assert known.groups[-1] == "new"
     assert belief.mean[0] < mean < 50
-    # The row moves the group and the intercept as their variances say.
+    # The row moves the group, the other row next to nothing: as their variances say.
     first = belief.scale[0, 0]
     weight = (belief.between + first) / (belief.between + first + 1)
-    assert mean == pytest.approx(belief.mean[0] + weight * (50 - belief.mean[0]))
+    assert mean == pytest.approx(
+        belief.mean[0] + weight * (50 - belief.mean[0]), rel=1e-3
+    )
 
 
 def test_a_belief_refuses_other_models_and_cells(years, belief):

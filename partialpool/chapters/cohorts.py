@@ -290,7 +290,7 @@ def _first_fit(cohorts, world, draws, seed):
 
 
 def _answer(belief, groups, ci_prob):
-    means = belief.group_means(ci_prob=ci_prob).reindex(range(groups))
+    means = belief.group_means(ci_prob=ci_prob).reindex([str(j) for j in range(groups)])
     return tuple(means[column].to_numpy() for column in ("mean", "low", "high"))
 
 
@@ -325,7 +325,7 @@ def _walk(belief, cohorts, world, ci_prob):
 
 def _log_score(belief, cells):
     """Log density of a year's group means, each for itself, before they are seen."""
-    means = belief.group_means(ci_prob=0.9).reindex(cells["group"])
+    means = belief.group_means(ci_prob=0.9).reindex(cells["group"].astype(str))
     variance = means["sd"].to_numpy() ** 2 + belief.variance / cells["n"].to_numpy()
     gap = cells["mean"].to_numpy() - means["mean"].to_numpy()
     return float(np.nansum(-0.5 * (np.log(variance) + gap**2 / variance)))
@@ -364,7 +364,7 @@ def score_forecasts(cohorts, found):
         has = not np.isnan(left).all()
         table[name] = {
             "rmse": rmse,
-            "rmse_se": _standard_error(error2) / (2 * rmse),
+            "rmse_se": _standard_error(error2) / (2 * max(rmse, 1e-300)),
             "coverage": coverage(left[known], right[known], cohorts.truth[known])
             if has
             else np.nan,
