@@ -354,7 +354,8 @@ class Belief:
         if not set(labels) & set(self.groups):
             raise TableError(
                 f"No label of {quote(column)} is known: it holds {labels[0]}, and "
-                f"the belief {self.groups[0]}. Write the labels as the table of the fit did."
+                f"the belief {self.groups[0]}. Write the labels as the table of the fit "
+                "did."
             )
 
     def _with_groups(self, labels):
