@@ -354,8 +354,7 @@ class Belief:
         if not set(labels) & set(self.groups):
             raise TableError(
                 f"No label of {quote(column)} is known: it holds {labels[0]}, and "
-                f"the belief {self.groups[0]}. Write the labels as the table of the fit "
-                "did."
+                f"the belief {self.groups[0]}. Write them as the fit's table did."
             )
 
     def _with_groups(self, labels):
