@@ -133,7 +133,8 @@ def test_the_rule_reads_the_figures():
     )
     scores = pd.DataFrame({"coverage": [0.9]}, index=["random walk"])
     ahead, level = (scores, {"low": 0.01}), (scores, {"low": -0.01})
-    assert cohorts.decide(static, [ahead, ahead]) == "holds"
-    assert cohorts.decide(static, [ahead, level]) == "holds with conditions"
-    assert cohorts.decide(static + 0.1, [ahead]) == "holds with conditions"
-    assert cohorts.decide(static + 0.1, [level]) == "does not hold"
+    assert cohorts.decide(static, [ahead, ahead], scores) == "holds"
+    assert cohorts.decide(static, [ahead, level], scores) == "holds with conditions"
+    assert cohorts.decide(static + 0.1, [ahead], scores) == "holds with conditions"
+    assert cohorts.decide(static, [ahead], scores - 0.1) == "holds with conditions"
+    assert cohorts.decide(static + 0.1, [level], scores - 0.1) == "does not hold"
