@@ -138,3 +138,5 @@ def test_the_rule_reads_the_figures():
     assert cohorts.decide(static + 0.1, [ahead], scores) == "holds with conditions"
     assert cohorts.decide(static, [ahead], scores - 0.1) == "holds with conditions"
     assert cohorts.decide(static + 0.1, [level], scores - 0.1) == "does not hold"
+    far = static.assign(from_refit=0.2)
+    assert cohorts.decide(far, [ahead], scores) == "holds with conditions"
