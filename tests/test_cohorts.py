@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import partialpool as pool
@@ -95,24 +94,6 @@ def test_a_walk_chooses_a_step_where_groups_drift():
     assert widths(0.0) < 1.5
 
 
-def test_the_truth_scores_best(worlds, found):
-    given = found | {"truth": tuple([worlds.truth] * 3)}
-    scored = cohorts.score_forecasts(worlds, given)
-    assert scored.loc["truth", "rmse"] == 0
-    assert scored.loc["truth", "coverage"] == 1
-    assert scored.loc["sums", "from_refit"] == 0
-    assert np.isnan(scored.loc["smoothing", "coverage"])
-
-
-def test_what_is_saved_is_counted_against_the_best_opponent(worlds, found):
-    given = found | {"better": tuple([worlds.truth + 0.5] * 3)}
-    given |= {"best": tuple([worlds.truth + 0.2] * 3)}
-    given |= {"update": tuple([worlds.truth + 0.1] * 3)}
-    saved = cohorts.compare_with_best(worlds, given, "update", ("better", "best"))
-    assert saved["best"] == "best"
-    assert [saved[k] for k in ("saved", "low", "high")] == pytest.approx([0.5] * 3)
-
-
 def test_samples_of_the_scorecard_are_followed_or_drawn_anew():
     same = cohorts.sample_cohorts(2, share=0.2, same=True, seed=1)
     anew = cohorts.sample_cohorts(2, share=0.2, same=False, seed=1)
@@ -125,18 +106,3 @@ def test_samples_of_the_scorecard_are_followed_or_drawn_anew():
     assert np.nanmean(same.truth) == pytest.approx(10.3, abs=0.2)
     seen = ~np.isnan(same.truth)
     assert (same.n > 0).all(1)[seen].all()
-
-
-def test_the_rule_reads_the_figures():
-    static = pd.DataFrame(
-        {"from_refit": [0.05], "coverage": [0.89]}, index=["joint prior"]
-    )
-    scores = pd.DataFrame({"coverage": [0.9]}, index=["random walk"])
-    ahead, level = (scores, {"low": 0.01}), (scores, {"low": -0.01})
-    assert cohorts.decide(static, [ahead, ahead], scores) == "holds"
-    assert cohorts.decide(static, [ahead, level], scores) == "holds with conditions"
-    assert cohorts.decide(static + 0.1, [ahead], scores) == "holds with conditions"
-    assert cohorts.decide(static, [ahead], scores - 0.1) == "holds with conditions"
-    assert cohorts.decide(static + 0.1, [level], scores - 0.1) == "does not hold"
-    far = static.assign(from_refit=0.2)
-    assert cohorts.decide(far, [ahead], scores) == "holds with conditions"
