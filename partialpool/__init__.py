@@ -60,9 +60,11 @@ from partialpool.poolings import (
 )
 from partialpool.prior_checks import PriorError, check_prior
 from partialpool.scores import coverage, crps, interval_score, log_score, rmse
+from partialpool.update import Belief, add_cells
 
 __all__ = [
     "LOOKS",
+    "Belief",
     "Calibration",
     "CellsSaveNothing",
     "Comparison",
@@ -78,6 +80,7 @@ __all__ = [
     "StructureWarning",
     "TableError",
     "Verdict",
+    "add_cells",
     "calibrate",
     "check_columns",
     "check_prior",

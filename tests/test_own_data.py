@@ -91,6 +91,11 @@ table = pd.read_csv({str(SHOPS)!r})
 OUTCOME, GROUP = "sales", "shop"
 pool.check_columns(table, outcome=OUTCOME, group=GROUP)
 """,
+    "updating": f"""
+table = pd.read_csv({str(SHOPS)!r})
+OUTCOME, GROUP, YEAR = "sales", "shop", "week"
+NEW = table[YEAR].median()
+""",
     "millions": f"""
 with_pay = pd.read_csv({str(SHOPS)!r})
 OUTCOME = "sales"

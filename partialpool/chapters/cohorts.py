@@ -1,0 +1,354 @@
+"""Cohorts: the same groups year after year, and every way to forecast the next."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from partialpool.chapters.census import load_census
+from partialpool.exact import fit
+from partialpool.poolings import contest_many, one_way
+from partialpool.update import Belief
+
+FORMULA = "y ~ 1 + (1|group)"
+# What the past years may choose from: shares kept a year, steps a year as parts of the
+# standard deviation between groups, and weights of the newest year in smoothing.
+KEEPS = (1.0, 0.9, 0.75, 0.5, 0.25, 0.1)
+STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+ALPHAS = tuple(np.linspace(0.1, 1, 10))
+
+# Who learns what, and who is an update in the sense of claim C8.
+UPDATES = ("sums", "joint prior", "marginal priors", "forgetting", "random walk")
+OPPONENTS = (
+    "no updating",
+    "last GLM",
+    "last REML",
+    "all GLM",
+    "all REML",
+    "weighted REML",
+    "smoothing",
+)
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """Sums of D worlds, T years and J groups, and the means of the year after.
+
+    Attributes
+    ----------
+    n, mean, ss : numpy.ndarray
+        Rows of each group in each year, their mean, and their sum of squares about
+        it: (D, T, J). A group without rows has n 0 and a mean of NaN.
+    truth : numpy.ndarray
+        Mean of each group in year T + 1: (D, J); NaN where it is not known.
+    """
+
+    n: np.ndarray
+    mean: np.ndarray
+    ss: np.ndarray
+    truth: np.ndarray
+
+    @property
+    def years(self):
+        """How many years there are to learn from."""
+        return self.n.shape[1]
+
+    def first(self, years):
+        """Return the cohorts as they were known after some years."""
+        cut = slice(years)
+        return Cohorts(self.n[:, cut], self.mean[:, cut], self.ss[:, cut], self.truth)
+
+    def add(self, keep=1.0):
+        """Add the years, an older row counting `keep` to the power of its age.
+
+        Returns n, mean and ss, each of shape (D, J).
+        """
+        weight = self.n * np.asarray(keep) ** np.arange(self.years)[::-1, None]
+        n = weight.sum(1)
+        y = np.where(self.n > 0, self.mean, 0)
+        with np.errstate(invalid="ignore"):
+            mean = (weight * y).sum(1) / n
+        apart = np.where(self.n > 0, self.mean - mean[:, None], 0)
+        share = np.divide(weight, self.n, np.zeros_like(weight), where=self.n > 0)
+        ss = (share * self.ss + weight * apart**2).sum(1)
+        return n, mean, ss
+
+
+def simulate_cohorts(
+    worlds,
+    *,
+    groups=40,
+    years=6,
+    sizes=(3, 100),
+    between_sd=0.15,
+    within_sd=0.45,
+    drift=0.0,
+    seed,
+):
+    """Draw worlds in which every group takes a normal step of sd `drift` a year.
+
+    Parameters
+    ----------
+    worlds, groups, years : int
+    sizes : (float, float)
+        Smallest and largest group, drawn evenly on the log scale, the same each year.
+    between_sd, within_sd, drift : float
+        Standard deviations between groups in the first year, within them, and of a
+        group's step from one year to the next.
+    seed : int
+
+    Returns
+    -------
+    Cohorts
+
+    Examples
+    --------
+    >>> cohorts = simulate_cohorts(2, groups=5, years=3, seed=1)
+    >>> cohorts.n.shape, cohorts.truth.shape
+    ((2, 3, 5), (2, 5))
+    """
+    rng = np.random.default_rng(seed)
+    n = np.exp(rng.uniform(*np.log(sizes), (worlds, 1, groups))).round()
+    n = np.broadcast_to(n, (worlds, years, groups))
+    steps = rng.normal(0, drift, (worlds, years + 1, groups))
+    steps[:, 0] = rng.normal(0, between_sd, (worlds, groups))
+    level = steps.cumsum(1)
+    mean = rng.normal(level[:, :years], within_sd / np.sqrt(n))
+    ss = within_sd**2 * rng.chisquare(np.maximum(n - 1, 1)) * (n > 1)
+    return Cohorts(n, mean, ss, level[:, years])
+
+
+def sample_cohorts(samples, *, share=0.1, same, seed):
+    """Sample the institutions of the College Scorecard, 2011 to 2013, by state.
+
+    Parameters
+    ----------
+    samples : int
+    share : float
+        Part of the institutions that is sampled each year.
+    same : bool
+        Whether one sample is followed through the years, or drawn anew each year.
+    seed : int
+
+    Returns
+    -------
+    Cohorts
+        Log earnings; `truth` is the mean of all institutions of the state in 2014. A
+        state without a sampled institution in some year has no truth, so that all
+        methods are scored on the same states.
+    """
+    rng = np.random.default_rng(seed)
+    tables = [load_census(year) for year in (2011, 2012, 2013)]
+    judge = load_census(2014).groupby("state")["log_earnings"].mean()
+    states = judge.index
+    ids = pd.Index(np.unique(np.concatenate([t["institution"] for t in tables])))
+    shape = (samples, len(tables), len(states))
+    n, mean, ss = np.zeros(shape), np.full(shape, np.nan), np.zeros(shape)
+    for d in range(samples):
+        drawn = rng.random(len(ids)) < share
+        for t, table in enumerate(tables):
+            if t and not same:
+                drawn = rng.random(len(ids)) < share
+            kept = table[drawn[ids.get_indexer(table["institution"])]]
+            found = kept.groupby("state")["log_earnings"].agg(["size", "mean", "var"])
+            found = found.reindex(states)
+            n[d, t] = found["size"].fillna(0)
+            mean[d, t] = found["mean"]
+            ss[d, t] = (found["var"] * (found["size"] - 1)).fillna(0)
+    truth = np.where((n > 0).all(1), judge.to_numpy(), np.nan)
+    return Cohorts(n, mean, ss, truth)
+
+
+# Ways to the next year --------------------------------------------------------
+
+
+def forecast(cohorts, *, ci_prob=0.9, draws=4000, seed):
+    """Forecast every group's next mean by every update and every opponent.
+
+    What a method has to choose (how much to forget, how far groups drift, how much to
+    smooth) it chooses for each world by its forecasts of the years that are there.
+
+    Parameters
+    ----------
+    cohorts : Cohorts
+    ci_prob : float
+        Probability of the equal-tailed intervals.
+    draws : int
+        Draws of the first year's posterior, which become the beliefs.
+    seed : int
+
+    Returns
+    -------
+    dict of str to tuple of numpy.ndarray
+        Estimate, low and high by method, each of shape (D, J); intervals are NaN for
+        smoothing, which has none.
+    """
+    given = {"methods": ["none", "reml"], "ci_prob": ci_prob}
+    n, mean, ss = cohorts.add()
+    latest = cohorts.add(0.0)
+    everything = contest_many(mean, n=n, ss=ss, **given)
+    last = contest_many(latest[1], n=latest[0], ss=latest[2], **given)
+    found = {
+        "no updating": _pooled(cohorts.first(1), 1.0, ci_prob),
+        "last GLM": last["none"],
+        "last REML": last["reml"],
+        "all GLM": everything["none"],
+        "all REML": everything["reml"],
+        "weighted REML": _weigh(cohorts, ci_prob),
+        "smoothing": _smooth(cohorts),
+        "sums": _pooled(cohorts, 1.0, ci_prob),
+        "forgetting": _forget(cohorts, ci_prob),
+    }
+    beliefs = [
+        Belief.from_posterior(_first_fit(cohorts, d, draws, [seed, d]))
+        for d in range(len(n))
+    ]
+    for name, way in {
+        "joint prior": _carry,
+        "marginal priors": _carry_apart,
+        "random walk": _walk,
+    }.items():
+        parts = [way(b, cohorts, d, ci_prob) for d, b in enumerate(beliefs)]
+        found[name] = tuple(np.array(part) for part in zip(*parts, strict=True))
+    return found
+
+
+def _pooled(cohorts, keep, ci_prob):
+    n, mean, ss = cohorts.add(keep)
+    pooled = one_way(mean, n=n, ss=ss, ci_prob=ci_prob)
+    return pooled.mean, pooled.low, pooled.high
+
+
+def _forget(cohorts, ci_prob):
+    """Forget at the rate whose forecasts of the past years had the best log score."""
+    scores = np.zeros((len(KEEPS), len(cohorts.n)))
+    answers = []
+    for i, keep in enumerate(KEEPS):
+        for year in range(2, cohorts.years):
+            n, mean, ss = cohorts.first(year).add(keep)
+            pooled = one_way(mean, n=n, ss=ss)
+            within = pooled.within_sd.mean[:, None] ** 2
+            asked = cohorts.n[:, year]
+            variance = pooled.sd**2 + within / np.maximum(asked, 1)
+            gap = cohorts.mean[:, year] - pooled.mean
+            each = -0.5 * (np.log(variance) + gap**2 / variance)
+            scores[i] += np.where(asked > 0, each, 0).sum(1)
+        answers.append(_pooled(cohorts, keep, ci_prob))
+    best = scores.argmax(0)
+    worlds = np.arange(len(best))
+    return tuple(np.stack(part)[best, worlds] for part in zip(*answers, strict=True))
+
+
+def _weigh(cohorts, ci_prob):
+    """Weigh rows by age in REML, at the rate with the least squared errors so far.
+
+    This opponent came after the first figures, to make the contest harder.
+    """
+    given = {"methods": ["reml"], "ci_prob": ci_prob}
+    losses, answers = [], []
+    for keep in KEEPS:
+        loss = 0.0
+        for year in range(2, cohorts.years):
+            n, mean, ss = cohorts.first(year).add(keep)
+            centre = contest_many(mean, n=n, ss=ss, **given)["reml"][0]
+            asked = cohorts.n[:, year]
+            gap = np.where(asked > 0, cohorts.mean[:, year] - centre, 0)
+            loss = loss + (asked * gap**2).sum(1)
+        n, mean, ss = cohorts.add(keep)
+        losses.append(loss)
+        answers.append(contest_many(mean, n=n, ss=ss, **given)["reml"])
+    best = np.argmin(losses, axis=0)
+    worlds = np.arange(len(best))
+    return tuple(np.stack(part)[best, worlds] for part in zip(*answers, strict=True))
+
+
+def _smooth(cohorts):
+    """Smooth exponentially, the weight by the squared errors of the past years."""
+    levels, losses = [], []
+    for alpha in ALPHAS:
+        level, loss = cohorts.mean[:, 0].copy(), 0.0
+        for year in range(1, cohorts.years):
+            n, y = cohorts.n[:, year], cohorts.mean[:, year]
+            gap = np.where(np.isnan(level) | (n == 0), 0, y - level)
+            loss = loss + (n * gap**2).sum(1)
+            level = np.where(np.isnan(level), y, level + alpha * gap)
+        levels.append(level)
+        losses.append(loss)
+    best = np.argmin(losses, axis=0)
+    level = np.stack(levels)[best, np.arange(len(best))]
+    nothing = np.full(level.shape, np.nan)
+    return level, nothing, nothing
+
+
+# Beliefs ----------------------------------------------------------------------
+
+
+def _cells(cohorts, world, year):
+    n = cohorts.n[world, year]
+    seen = n > 0
+    cells = pd.DataFrame(
+        {
+            "group": np.arange(len(n))[seen],
+            "n": n[seen].astype(int),
+            "mean": cohorts.mean[world, year][seen],
+            "ss": cohorts.ss[world, year][seen],
+        }
+    )
+    cells.attrs = {
+        "outcome": "y",
+        "by": ["group"],
+        "continuous": [],
+        "binary": False,
+        "rows": int(n.sum()),
+        "rows_per_cell": n.sum() / seen.sum(),
+        "dropped": {"rows": 0, "missing": {}, "suppressed": {}},
+    }
+    return cells
+
+
+def _first_fit(cohorts, world, draws, seed):
+    rng = np.random.default_rng(seed)
+    cells = _cells(cohorts, world, 0)
+    return fit(FORMULA, cells, draws=draws, seed=rng, progress=False)
+
+
+def _answer(belief, groups, ci_prob):
+    means = belief.group_means(ci_prob=ci_prob).reindex([str(j) for j in range(groups)])
+    return tuple(means[column].to_numpy() for column in ("mean", "low", "high"))
+
+
+def _carry(belief, cohorts, world, ci_prob):
+    for year in range(1, cohorts.years):
+        belief = belief.update(_cells(cohorts, world, year))
+    return _answer(belief, cohorts.n.shape[2], ci_prob)
+
+
+def _carry_apart(belief, cohorts, world, ci_prob):
+    for year in range(1, cohorts.years):
+        known = belief.without_correlations()
+        belief = known.update(_cells(cohorts, world, year))
+    return _answer(belief, cohorts.n.shape[2], ci_prob)
+
+
+def _walk(belief, cohorts, world, ci_prob):
+    """Drift by the step whose forecasts of the past years had the best log score."""
+    best = -np.inf, None
+    between = np.sqrt(belief.between * belief.variance)
+    for step in STEPS:
+        known, score = belief, 0.0
+        for year in range(1, cohorts.years):
+            known = known.drift(step * between)
+            cells = _cells(cohorts, world, year)
+            score += _log_score(known, cells)
+            known = known.update(cells)
+        if score > best[0]:
+            best = score, known.drift(step * between)
+    return _answer(best[1], cohorts.n.shape[2], ci_prob)
+
+
+def _log_score(belief, cells):
+    """Log density of a year's group means, each for itself, before they are seen."""
+    means = belief.group_means(ci_prob=0.9).reindex(cells["group"].astype(str))
+    variance = means["sd"].to_numpy() ** 2 + belief.variance / cells["n"].to_numpy()
+    gap = cells["mean"].to_numpy() - means["mean"].to_numpy()
+    return float(np.nansum(-0.5 * (np.log(variance) + gap**2 / variance)))

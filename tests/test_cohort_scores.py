@@ -1,0 +1,57 @@
+"""Scores of forecasts of the next year, and the rule on them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partialpool.chapters import cohort_scores, cohorts
+
+
+@pytest.fixture(scope="module")
+def worlds():
+    return cohorts.simulate_cohorts(3, groups=12, years=4, drift=0.1, seed=1)
+
+
+@pytest.fixture(scope="module")
+def found(worlds):
+    return cohorts.forecast(worlds, seed=2)
+
+
+def test_the_truth_scores_best(worlds, found):
+    given = found | {"truth": tuple([worlds.truth] * 3)}
+    scored = cohort_scores.score_forecasts(worlds, given)
+    assert scored.loc["truth", "rmse"] == 0
+    assert scored.loc["truth", "coverage"] == 1
+    assert scored.loc["sums", "from_refit"] == 0
+    assert np.isnan(scored.loc["smoothing", "coverage"])
+
+
+def test_what_is_saved_is_counted_against_the_best_opponent(worlds, found):
+    given = found | {"better": tuple([worlds.truth + 0.5] * 3)}
+    given |= {"best": tuple([worlds.truth + 0.2] * 3)}
+    given |= {"update": tuple([worlds.truth + 0.1] * 3)}
+    saved = cohort_scores.compare_with_best(worlds, given, "update", ("better", "best"))
+    assert saved["best"] == "best"
+    assert [saved[k] for k in ("saved", "low", "high")] == pytest.approx([0.5] * 3)
+
+
+def test_the_rule_reads_the_figures():
+    decide = cohort_scores.decide
+    static = pd.DataFrame(
+        {"from_refit": [0.05], "coverage": [0.89]}, index=["joint prior"]
+    )
+    scores = pd.DataFrame({"coverage": [0.9]}, index=["random walk"])
+    ahead, level = (scores, {"low": 0.01}), (scores, {"low": -0.01})
+    assert decide(static, [ahead, ahead], scores) == "holds"
+    assert (
+        cohort_scores.decide(static, [ahead, level], scores) == "holds with conditions"
+    )
+    assert (
+        cohort_scores.decide(static + 0.1, [ahead], scores) == "holds with conditions"
+    )
+    assert (
+        cohort_scores.decide(static, [ahead], scores - 0.1) == "holds with conditions"
+    )
+    assert decide(static + 0.1, [level], scores - 0.1) == "does not hold"
+    far = static.assign(from_refit=0.2)
+    assert decide(far, [ahead], scores) == "holds with conditions"

@@ -1,0 +1,108 @@
+"""Cohorts year after year: the forecasts of the next, and what they are worth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import partialpool as pool
+from partialpool.chapters import cohorts
+
+
+@pytest.fixture(scope="module")
+def worlds():
+    return cohorts.simulate_cohorts(3, groups=12, years=4, drift=0.1, seed=1)
+
+
+@pytest.fixture(scope="module")
+def found(worlds):
+    return cohorts.forecast(worlds, seed=2)
+
+
+def test_worlds_are_as_asked():
+    many = cohorts.simulate_cohorts(400, years=3, drift=0.2, seed=3)
+    assert many.truth.var() == pytest.approx(0.15**2 + 3 * 0.2**2, rel=0.05)
+    known = many.n > 1
+    within = many.ss[known].sum() / (many.n[known] - 1).sum()
+    assert within == pytest.approx(0.45**2, rel=0.01)
+    first = many.mean[:, 0].var()
+    assert first == pytest.approx(0.15**2 + (0.45**2 / many.n[:, 0]).mean(), rel=0.05)
+
+
+def test_arrays_add_up_as_cells_do(worlds):
+    cells = [cohorts._cells(worlds, 1, year) for year in range(worlds.years)]
+    for keep in (1.0, 0.5):
+        added = pool.add_cells(*cells, keep=keep)
+        n, mean, ss = (part[1] for part in worlds.add(keep))
+        assert added["n"].to_numpy() == pytest.approx(n)
+        assert added["mean"].to_numpy() == pytest.approx(mean)
+        assert added["ss"].to_numpy() == pytest.approx(ss)
+
+
+def test_nothing_kept_is_the_last_year(worlds):
+    n, mean, ss = worlds.add(0.0)
+    np.testing.assert_array_equal(n, worlds.n[:, -1])
+    np.testing.assert_allclose(mean, worlds.mean[:, -1])
+    np.testing.assert_allclose(ss, worlds.ss[:, -1])
+
+
+def test_no_method_sees_the_year_that_it_forecasts(worlds, found):
+    again = cohorts.forecast(replace(worlds, truth=worlds.truth + 1), seed=2)
+    for name, parts in found.items():
+        for one, two in zip(parts, again[name], strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_every_method_answers_for_every_group(worlds, found):
+    assert set(found) == {*cohorts.UPDATES, *cohorts.OPPONENTS}
+    for estimate, _, _ in found.values():
+        assert estimate.shape == worlds.truth.shape
+        assert np.isfinite(estimate).all()
+
+
+def test_without_years_between_carrying_is_the_first_fit(worlds):
+    one = worlds.first(1)
+    fitted = cohorts._first_fit(one, 0, 4000, 1)
+    belief = pool.Belief.from_posterior(fitted)
+    carried = cohorts._carry(belief, one, 0, 0.9)[0]
+    pooled = pool.one_way(one.mean[0, 0], n=one.n[0, 0], ss=one.ss[0, 0])
+    assert carried == pytest.approx(pooled.mean, abs=0.01)
+
+
+def test_drifting_groups_are_smoothed_less_than_still_ones():
+    still = cohorts.simulate_cohorts(20, drift=0.0, seed=4)
+    moving = cohorts.simulate_cohorts(20, drift=0.5, seed=4)
+
+    def moved(world):
+        mean = world.add()[1]
+        level = cohorts._smooth(world)[0]
+        return np.abs(level - mean).mean() / np.abs(world.mean[:, -1] - mean).mean()
+
+    assert moved(still) < 0.6 < moved(moving)
+
+
+def test_a_walk_chooses_a_step_where_groups_drift():
+    def widths(drift):
+        world = cohorts.simulate_cohorts(1, drift=drift, seed=5)
+        fitted = cohorts._first_fit(world, 0, 4000, 1)
+        belief = pool.Belief.from_posterior(fitted)
+        _, low, high = cohorts._walk(belief, world, 0, 0.9)
+        _, left, right = cohorts._carry(belief, world, 0, 0.9)
+        return ((high - low) / (right - left)).mean()
+
+    assert widths(0.3) > 2
+    assert widths(0.0) < 1.5
+
+
+def test_samples_of_the_scorecard_are_followed_or_drawn_anew():
+    same = cohorts.sample_cohorts(2, share=0.2, same=True, seed=1)
+    anew = cohorts.sample_cohorts(2, share=0.2, same=False, seed=1)
+
+    def change(sample):
+        both = (sample.n[:, 1:] > 0) & (sample.n[:, :-1] > 0)
+        return np.nanstd(np.diff(sample.mean, axis=1)[both])
+
+    assert change(same) < 0.5 * change(anew)
+    assert np.nanmean(same.truth) == pytest.approx(10.3, abs=0.2)
+    seen = ~np.isnan(same.truth)
+    assert (same.n > 0).all(1)[seen].all()
