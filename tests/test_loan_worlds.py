@@ -62,6 +62,9 @@ def test_dummies_are_those_of_statsmodels(world):
     error = fit.bse.drop("years").to_numpy()
     assert draws.level.mean(0) == pytest.approx(expected, abs=0.02)
     assert draws.level.std(0) == pytest.approx(error, rel=0.07)
+    s = np.sqrt(fit.scale)
+    assert draws.sigma.mean() == pytest.approx(s, rel=0.005)
+    assert draws.sigma.std() == pytest.approx(s / np.sqrt(2 * fit.df_resid), rel=0.05)
 
 
 @pytest.mark.parametrize("way", worlds.WAYS)
