@@ -62,6 +62,14 @@ pool.check_columns(census, outcome=OUTCOME, group=GROUP, predictors=PREDICTORS)
 table = pd.read_csv({str(SHOPS)!r})
 OUTCOME, GROUP = "sales", "shop"
 """,
+    "loan-book": f"""
+table = pd.read_csv({str(SHOPS)!r})
+table["log_sales"] = np.log(table["sales"])
+OUTCOME, GROUP, PREDICTORS = "log_sales", "shop", ["floor_area"]
+table = pool.check_columns(
+    table, outcome=OUTCOME, group=GROUP, predictors=PREDICTORS
+)
+""",
     "geometry": f"""
 table = pd.read_csv({str(SHOPS)!r})
 OUTCOME, GROUP = "sales", "shop"
