@@ -5,7 +5,7 @@ from functools import reduce
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from partialpool.exact import names
 from partialpool.exact.labels import text_of
@@ -232,7 +232,7 @@ class Belief:
         Parameters
         ----------
         fitted : xarray.DataTree
-            What :func:`~partialpool.fit` returned.
+            What :func:`~partialpool.exact.fit` returned.
 
         Returns
         -------
@@ -308,7 +308,7 @@ class Belief:
         Parameters
         ----------
         cells : pandas.DataFrame
-            Of :func:`~partialpool.collapse`, by one column of group labels.
+            Of :func:`~partialpool.cells.collapse`, by one column of group labels.
 
         Returns
         -------
@@ -387,7 +387,7 @@ class Belief:
         spread = np.sqrt(
             self.variance * np.einsum("ij,jk,ik->i", design, self.scale, design)
         )
-        half = stats.t.ppf((1 + ci_prob) / 2, self.df) * spread
+        half = scipy.stats.t.ppf((1 + ci_prob) / 2, self.df) * spread
         sd = spread * np.sqrt(self.df / (self.df - 2)) if self.df > 2 else np.inf
         columns = {"mean": mean, "sd": sd, "low": mean - half, "high": mean + half}
         return pd.DataFrame(columns, index=pd.Index(self.groups, name="group"))
