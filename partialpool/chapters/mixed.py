@@ -14,6 +14,8 @@ from scipy import sparse
 
 # Logs of penalties that leave a family free, and that leave it out.
 FREE, OUT = -9.0, 27.0
+# Of fixed columns, so that two that say the same do no harm.
+FLOOR = 1e-7
 # Where to look for the log of a penalty, and where to begin.
 BOUNDS, START = (-3.0, 11.0), 3.0
 
@@ -158,7 +160,7 @@ class Solved:
         self.logs = np.broadcast_to(np.asarray(logs, float), sums.families)
         penalty = np.exp(self.logs)
         self.d = sums.cc + penalty[-1]
-        self.penalty = np.append(0.0, penalty[:-1])[sums.family]
+        self.penalty = np.append(FLOOR, penalty[:-1])[sums.family]
         self.share = sums.xc / self.d
         self.schur = sums.xx - self.share @ sums.xc.T + np.diag(self.penalty)
         self.inverse = np.linalg.inv(self.schur)
