@@ -71,10 +71,10 @@ def make_design(rows, fixed, families):
     sizes = [sum(part.shape[1] for part in parts)]
     for name in families[:-1]:
         label, by = (name, None) if isinstance(name, str) else name
-        part = pd.get_dummies(rows[label], dtype=float).to_numpy()
+        part = _dummies(rows[label])
         parts.append(part if by is None else part * rows[[by]].to_numpy(float))
         sizes.append(part.shape[1])
-    code, labels = pd.factorize(rows[families[-1]], sort=True)
+    code, labels = pd.factorize(rows[families[-1]].to_numpy(), sort=True)
     at = (np.arange(len(rows)), code)
     last = sparse.csr_array((np.ones(len(rows)), at), (len(rows), len(labels)))
     return Design(np.hstack(parts), np.repeat(np.arange(len(sizes)), sizes), last)
@@ -83,7 +83,12 @@ def make_design(rows, fixed, families):
 def _fixed(values):
     if pd.api.types.is_numeric_dtype(values):
         return values.to_numpy(float)[:, None]
-    return pd.get_dummies(values, drop_first=True, dtype=float).to_numpy()
+    return _dummies(values)[:, 1:]
+
+
+def _dummies(values):
+    code, labels = pd.factorize(values.to_numpy(), sort=True)
+    return np.eye(len(labels))[code]
 
 
 @dataclass(frozen=True)

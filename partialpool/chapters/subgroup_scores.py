@@ -38,7 +38,8 @@ def tally(world, answers):
         By ``way`` and ``part``: ``n``, and sums of ``square`` (squared error), ``held``
         (intervals that hold the truth), ``width`` (of intervals) and ``log`` (log
         score). Parts are those of the rule, for the mean of a sub-group; then
-        ``graduates``, for the single graduates of the next cohort, and each subject.
+        ``graduates``, for the single graduates of the next cohort; and of the one model
+        and its variant each subject.
     """
     m, found = len(world.groups), {}
     truth = world.groups["truth"].to_numpy()
@@ -51,7 +52,7 @@ def tally(world, answers):
         sd = np.hypot(np.nan_to_num(answer.sd[m:]), answer.sigma[m:])
         one = _Scored(answer.mean[m:], sd, answer.df[m:], single)
         found[way, "graduates"] = one.add(np.full(len(single), True))
-        for name in subject:
+        for name in subject if way in (ONE, SPREADS) else ():
             found[way, name] = one.add(subject[name].to_numpy())
     return pd.DataFrame(found).T.rename_axis(["way", "part"])
 
