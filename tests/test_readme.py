@@ -63,12 +63,8 @@ def test_readme_says_how_many_claims_are_decided():
     claims = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))
     kept = ROOT / "tests" / "reviewed_verdicts.json"
     verdicts = json.loads(kept.read_text(encoding="utf-8"))
-    decided = {verdict["claim"] for verdict in verdicts}
-    assert decided == {claim["id"] for claim in claims}
-    tested = {verdict["chapter"] for verdict in verdicts}
-    again = {c["slug"] for claim in claims for c in claim["chapters"]} - tested
-    for sentence in (
-        f"All {WORDS[len(claims)]} claims have a verdict",
-        f"{WORDS[len(again)].capitalize()} of them will be tested again",
-    ):
-        assert sentence in README, f"README should say: {sentence}"
+    decided = len({verdict["claim"] for verdict in verdicts})
+    sentence = (
+        f"So far {WORDS[decided]} of the {WORDS[len(claims)]} claims have a verdict"
+    )
+    assert sentence in README, f"README should say: {sentence}"
