@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from partialpool.chapters.subgroups import BANDS, EQUAL, HELD, INTEREST, NEXT, PROB
+from partialpool.chapters.subgroups import (
+    BANDS,
+    EQUAL,
+    HELD,
+    INTEREST,
+    NEXT,
+    PROB,
+    STEPS,
+)
 from partialpool.scores import log_score
 
 EVERYWHERE = [*BANDS, *INTEREST, *NEXT]
@@ -47,7 +55,7 @@ def tally(world, answers):
     subject = pd.get_dummies(world.singles["subject"])
     for way, answer in answers.items():
         mean = _Scored(answer.mean[:m], answer.sd[:m], answer.df[:m], truth)
-        for part in EVERYWHERE:
+        for part in (*EVERYWHERE, *STEPS):
             found[way, part] = mean.add(world.groups[part].to_numpy())
         sd = np.hypot(np.nan_to_num(answer.sd[m:]), answer.sigma[m:])
         one = _Scored(answer.mean[m:], sd, answer.df[m:], single)
@@ -197,7 +205,7 @@ def decide(scores, shares):
     cover = scores["coverage"].unstack("way")
     others = rmse.drop(columns=[ONE, MIRROR, SPREADS])
     ahead = rmse[ONE] > EQUAL * others.min(axis=1)
-    single = _judged(scores)
+    single = judged_subjects(scores)
     pay = shares["rmse"].unstack("way")
     best = pay.drop(columns="multilevel").min(axis=1)
     held = shares["coverage"].unstack("way")["multilevel"]
@@ -218,10 +226,10 @@ def decide(scores, shares):
     return parts, failures, outcome
 
 
-def _judged(scores):
+def judged_subjects(scores):
     """Subjects of which enough single graduates were seen."""
     n = scores.xs(ONE, level="way")["n"]
-    n = n[~n.index.isin([*EVERYWHERE, "graduates"])]
+    n = n[~n.index.isin([*EVERYWHERE, *STEPS, "graduates"])]
     return n.index[n >= FEWEST].tolist()
 
 

@@ -46,6 +46,17 @@ BANDS = {
     "11 to 20": (11, 20),
     "21 on": (21, None),
 }
+# Finer, for the picture; no part of the rule.
+STEPS = {
+    "3": (3, 3),
+    "4": (4, 4),
+    "5–6": (5, 6),
+    "7–9": (7, 9),
+    "10–14": (10, 14),
+    "15–24": (15, 24),
+    "25–39": (25, 39),
+    "40 on": (40, None),
+}
 # Chosen before any figure. Courses are exceptional if their true effect is more than
 # two of their subject's standard deviations from zero: only a simulation knows that.
 INTEREST = (
@@ -200,7 +211,7 @@ def _average(rows, kind, label, members, alike):
 def _mark(groups, far):
     """Add a column of true and false for each part of the rule."""
     small, n = groups["kind"] == "sub-group", groups["n"]
-    for name, (least, most) in BANDS.items():
+    for name, (least, most) in (BANDS | STEPS).items():
         groups[name] = small & n.between(least, most or np.inf)
     groups[INTEREST[0]] = small & (n == 3)
     groups[INTEREST[1]] = groups["kind"] == INTEREST[1]
