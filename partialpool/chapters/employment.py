@@ -28,7 +28,7 @@ MOST = 8.0
 # Scale of the half-normal priors of the spreads, in log odds.
 PRIOR = 0.5
 # Spreads that the posterior is averaged over.
-SPREADS = 24
+SPREADS = 20
 
 
 @dataclass(frozen=True)
@@ -114,26 +114,36 @@ def ridge(cells):
             total -= terms[fold == k].sum()
         return total
 
-    best = minimize_scalar(lost, bounds=BOUNDS, options={"xatol": 0.1}).x
+    best = minimize_scalar(lost, bounds=BOUNDS, options={"xatol": 0.3}).x
     mean = expit(_fit(cells, best)[0])
     none = np.full(len(mean), np.nan)
     return Shares(mean, none, none)
 
 
-def multilevel(cells):
-    """A multilevel logistic model, averaged over what its spreads may be."""
+def multilevel(cells, *, courses=True):
+    """A multilevel logistic model, averaged over what its spreads may be.
+
+    Without `courses`, a course is what its subject and provider say.
+    """
     from scipy.optimize import minimize
 
     counts = Counts(cells)
+    fixed = [] if courses else [OUT]
+    free = len(FAMILIES) - len(fixed)
+
+    def density(logs):
+        return counts.log_posterior(np.append(logs, fixed))
+
     best = minimize(
-        lambda logs: -counts.log_posterior(logs),
-        [START] * len(FAMILIES),
+        lambda logs: -density(logs),
+        [START] * free,
         method="L-BFGS-B",
-        bounds=[BOUNDS] * len(FAMILIES),
+        bounds=[BOUNDS] * free,
         options={"eps": 1e-2, "ftol": 1e-6},
     )
-    points, density = _scatter(counts, best.x)
-    weight = np.exp(density - density.max())
+    points, logs = _scatter(density, best.x)
+    points = np.column_stack([points, *[np.full(SPREADS, each) for each in fixed]])
+    weight = np.exp(logs - logs.max())
     weight /= weight.sum()
     found = [_linear(counts, logs) for logs in points]
     eta, variance = (np.array(each) for each in zip(*found, strict=True))
@@ -142,18 +152,18 @@ def multilevel(cells):
     return _interval(mean, sd)
 
 
-def _scatter(counts, mode):
+def _scatter(density, mode):
     """Draw spreads about their mode, with the log of their importance weights."""
     step, size = 0.5, len(mode)
     shift = step * np.eye(size)
-    at = counts.log_posterior(mode)
-    sides = [[counts.log_posterior(mode + s * e) for s in (-1, 1)] for e in shift]
+    at = density(mode)
+    sides = [[density(mode + s * e) for s in (-1, 1)] for e in shift]
     curve = np.array([(2 * at - low - high) / step**2 for low, high in sides])
     scale = 1 / np.sqrt(np.maximum(curve, 0.15))
     z = np.random.default_rng(0).standard_t(5, (SPREADS, size))
     points = mode + scale * z
     proposal = -3 * np.log1p(z**2 / 5).sum(1)
-    return points, np.array([counts.log_posterior(p) for p in points]) - proposal
+    return points, np.array([density(p) for p in points]) - proposal
 
 
 def _linear(counts, logs):

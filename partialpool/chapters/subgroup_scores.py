@@ -56,7 +56,8 @@ def tally(world, answers):
     for way, answer in answers.items():
         mean = _Scored(answer.mean[:m], answer.sd[:m], answer.df[:m], truth)
         for part in (*EVERYWHERE, *STEPS):
-            found[way, part] = mean.add(world.groups[part].to_numpy())
+            chosen = world.groups[part].to_numpy()
+            found[way, part] = mean.add(chosen, logs=part in EVERYWHERE)
         sd = np.hypot(np.nan_to_num(answer.sd[m:]), answer.sigma[m:])
         one = _Scored(answer.mean[m:], sd, answer.df[m:], single)
         found[way, "graduates"] = one.add(np.full(len(single), True))
@@ -73,17 +74,19 @@ class _Scored:
         self.mean, self.sd, self.truth = mean, sd, truth
         self.half = sd * stdtrit(self.df, (1 + PROB) / 2)
 
-    def add(self, chosen):
-        """Sum the scores of some of them."""
+    def add(self, chosen, *, logs=True):
+        """Sum the scores of some of them, the log score if asked for."""
         error = (self.mean - self.truth)[chosen]
         half, count = self.half[chosen], len(error)
         sums = {"n": count, "square": error @ error}
         if not count or np.isnan(half).any():
             return sums | dict.fromkeys(["held", "width", "log"], 0.0)
         about = (self.mean, self.sd, self.truth)
+        sums |= {"held": np.sum(np.abs(error) <= half), "width": 2 * half.sum()}
+        if not logs:
+            return sums | {"log": np.nan}
         log = log_score(*(each[chosen] for each in about), df=self.df[chosen])
-        held = np.sum(np.abs(error) <= half)
-        return sums | {"held": held, "width": 2 * half.sum(), "log": count * log}
+        return sums | {"log": count * log}
 
 
 def tally_shares(cells, shares):
