@@ -141,19 +141,19 @@ def multilevel(cells, *, courses=True):
         bounds=[BOUNDS] * free,
         options={"eps": 1e-2, "ftol": 1e-6},
     )
-    points, logs = _scatter(density, best.x)
-    points = np.column_stack([points, *[np.full(SPREADS, each) for each in fixed]])
-    weight = np.exp(logs - logs.max())
+    points, proposal = _scatter(density, best.x)
+    # At each point the density first: the expectation then takes one more round.
+    found = [(density(p), *_linear(counts, np.append(p, fixed))) for p in points]
+    logs, eta, variance = (np.array(each) for each in zip(*found, strict=True))
+    weight = np.exp(logs - proposal - np.max(logs - proposal))
     weight /= weight.sum()
-    found = [_linear(counts, logs) for logs in points]
-    eta, variance = (np.array(each) for each in zip(*found, strict=True))
     mean = weight @ eta
     sd = np.sqrt(weight @ (variance + (eta - mean) ** 2))
     return _interval(mean, sd)
 
 
 def _scatter(density, mode):
-    """Draw spreads about their mode, with the log of their importance weights."""
+    """Draw spreads about their mode, with the log density of such a draw."""
     step, size = 0.5, len(mode)
     shift = step * np.eye(size)
     at = density(mode)
@@ -161,9 +161,7 @@ def _scatter(density, mode):
     curve = np.array([(2 * at - low - high) / step**2 for low, high in sides])
     scale = 1 / np.sqrt(np.maximum(curve, 0.15))
     z = np.random.default_rng(0).standard_t(5, (SPREADS, size))
-    points = mode + scale * z
-    proposal = -3 * np.log1p(z**2 / 5).sum(1)
-    return points, np.array([density(p) for p in points]) - proposal
+    return mode + scale * z, -3 * np.log1p(z**2 / 5).sum(1)
 
 
 def _linear(counts, logs):

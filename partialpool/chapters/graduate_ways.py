@@ -91,7 +91,8 @@ class Task:
     def subjects(self):
         """The parts of each subject."""
         groups = self.rows.groupby("subject").indices
-        return [Subject(self, subject, at) for subject, at in groups.items()]
+        design = make_design(self.rows, FIXED_WITHIN, FAMILIES_WITHIN)
+        return [Subject(self, design, *group) for group in groups.items()]
 
     def answer(self, solved, *, penalised, bounded=True, **about):
         """Answer by a solution, with one spread for all."""
@@ -203,10 +204,10 @@ def _by_subject(task, *, penalised):
 class Subject:
     """One subject's part of a task."""
 
-    def __init__(self, task, subject, at):
+    def __init__(self, task, design, subject, at):
         rows = task.rows.iloc[at]
         seen = rows["seen"].to_numpy()
-        self.design = make_design(rows, FIXED_WITHIN, FAMILIES_WITHIN)
+        self.design = design.take(at)
         self.sums = add_up(self.design.take(seen), rows["log_pay"].to_numpy()[seen])
         self.rows = int(seen.sum())
         self.columns = 2 + sum(

@@ -179,15 +179,27 @@ class Solved:
     @property
     def edf(self):
         """Trace of the matrix that turns outcomes into fitted values."""
-        diagonal = 1 / self.d + np.sum(self.share * (self.inverse @ self.share), 0)
         lost = self.penalty @ np.diag(self.inverse)
-        lost += np.exp(self.logs[-1]) * diagonal.sum()
+        lost += np.exp(self.logs[-1]) * self._last_diagonal().sum()
         return len(self.b) + len(self.u) - lost
+
+    def _last_diagonal(self):
+        """Of the inverse matrix, the diagonal of the last family."""
+        return 1 / self.d + np.sum(self.share * (self.inverse @ self.share), 0)
 
     def restricted(self):
         """Minus twice the log restricted likelihood, up to a constant."""
         log_det = np.linalg.slogdet(self.schur)[1] + np.log(self.d).sum()
         return self._free() * np.log(self.squares) + log_det - self.log_penalties()
+
+    def slopes(self):
+        """Derivatives of :meth:`restricted` by the log of each penalty."""
+        family, penalty = self.sums.family[:, None], np.exp(self.logs)
+        mine = family == np.arange(1, len(penalty))
+        traces = np.append(np.diag(self.inverse) @ mine, self._last_diagonal().sum())
+        squares = np.append(self.b**2 @ mine, self.u @ self.u)
+        sizes = np.append(mine.sum(0), len(self.u))
+        return penalty * (self._free() * squares / self.squares + traces) - sizes
 
     def cross_validated(self):
         """Rows times the log of the generalised cross-validation score."""
@@ -261,11 +273,18 @@ def choose(sums, criterion, penalties):
     """
     from scipy.optimize import minimize
 
+    exact = criterion is Solved.restricted and penalties == sums.families
+
+    def value(logs):
+        solved = Solved(sums, logs)
+        return (criterion(solved), solved.slopes()) if exact else criterion(solved)
+
     best = minimize(
-        lambda logs: criterion(Solved(sums, logs)),
+        value,
         [START] * penalties,
         method="L-BFGS-B",
+        jac=exact,
         bounds=[BOUNDS] * penalties,
-        options={"eps": 1e-4, "ftol": 1e-7},
+        options={"ftol": 1e-7} if exact else {"eps": 1e-4, "ftol": 1e-7},
     )
     return Solved(sums, best.x)
