@@ -67,10 +67,9 @@ class Marginal:
             self.scales.append(GroupScale(sds, slice(sds.stop, start), groups, effects))
         self.size = start
         self.columns = gram.dense.shape[0] - 1
-        self._prepare(factors)
+        self._prepare(gram, factors)
 
-    def _prepare(self, factors):
-        gram = self.gram
+    def _prepare(self, gram, factors):
         self._remainder = plan(gram, factors)
         self._largest = None
         if gram.largest is not None:
@@ -126,7 +125,10 @@ class Marginal:
 
     def log_density(self, theta):
         """Log posterior density of vectors (m, size): -inf where it cannot be had."""
-        self._prepare_tables(theta)
+        if self._largest is not None and self._largest.uses_tables:
+            near = theta[np.isfinite(self._log_prior(theta))]
+            scale = self.scales[self.gram.largest]
+            self._largest.prepare(self._scaled_precision(near, scale))
         step = max(LEAST, BATCH // self._numbers_of_one)
         batches = [theta[i : i + step] for i in range(0, len(theta), step)]
         return np.concatenate(self._map(self._log_density, batches))
@@ -141,12 +143,6 @@ class Marginal:
             return list(map(function, *batches))
         with ThreadPoolExecutor(os.process_cpu_count()) as pool:
             return list(pool.map(function, *batches))
-
-    def _prepare_tables(self, theta):
-        if self._largest is not None and self._largest.uses_tables:
-            near = theta[np.isfinite(self._log_prior(theta))]
-            scale = self.scales[self.gram.largest]
-            self._largest.prepare(self._scaled_precision(near, scale))
 
     @property
     def _numbers_of_one(self):
@@ -181,7 +177,7 @@ class Marginal:
         # with the Jacobian of tanh.
         if not scale.is_correlated:
             return 0.0
-        depth = _depth(scale.effects)
+        depth = depths(scale.effects)
         power = self.correlation + (scale.effects - 2 - depth) / 2
         return (power * -2 * _log_cosh(z)).sum(1)
 
@@ -273,7 +269,12 @@ class Marginal:
         eliminated : numpy.ndarray
             Effects of the largest factor; shape (m, groups, effects).
         """
-        batches = [theta[batch] for batch in self._batches(theta)]
+        step = max(1, BATCH // self._numbers_of_one)
+        ends = np.r_[np.arange(0, len(theta), step), len(theta)]
+        if self._is_large:
+            # A few large matrices at a time, for all the copies of their vectors.
+            ends = np.r_[np.flatnonzero(_is_new(theta))[::LEAST], len(theta)]
+        batches = [theta[a:b] for a, b in itertools.pairwise(ends)]
         sources = [rng] * len(batches)
         if self._is_large:
             # One for each batch: threads take them in no order.
@@ -281,14 +282,6 @@ class Marginal:
             sources = [np.random.default_rng(seed) for seed in seeds]
         dense, eliminated = zip(*self._map(self._draw, batches, sources), strict=True)
         return np.concatenate(dense), np.concatenate(eliminated)
-
-    def _batches(self, theta):
-        step = max(1, BATCH // self._numbers_of_one)
-        if not self._is_large:
-            return [slice(i, i + step) for i in range(0, len(theta), step)]
-        # A few large matrices at a time, for all the copies of their vectors.
-        ends = np.r_[np.flatnonzero(_is_new(theta))[::LEAST], len(theta)]
-        return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
     def _draw(self, theta, rng):
         sigma = np.exp(theta[:, 0])
@@ -307,7 +300,7 @@ def _is_new(theta):
     return np.r_[True, (theta[1:] != theta[:-1]).any(1)]
 
 
-def _depth(effects):
+def depths(effects):
     """How many partial correlations come before each one in its row's column order."""
     return np.array([j for i in range(effects) for j in range(i)], dtype=float)
 

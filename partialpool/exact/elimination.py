@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 from scipy import sparse
 
+from partialpool.exact.gram import plain
+
 # Products of pairs of columns are kept up to this many numbers (300 MB); beyond it
 # they are made anew. With a smaller share than SPARSE of them not 0 they are kept as
 # a sparse matrix; they are made in chunks.
@@ -49,9 +51,7 @@ class LargestFactor:
             few = np.count_nonzero(cross) < SPARSE * cross.size
             cross = sparse.csr_array(cross) if few else cross
         # Transposed, so that a sparse one is multiplied row by row.
-        self._cross, self._right = cross[:-1].T, gram.flat_cross[[-1]]
-        if sparse.issparse(self._right):
-            self._right = self._right.toarray()
+        self._cross, self._right = cross[:-1].T, plain(gram.flat_cross[[-1]])
         self._share()
         self._pairs, self._tables = self._pair_products(), None
         interpolated = WORTH * NODES * remainder.size < self.work

@@ -55,11 +55,7 @@ def gram(design, like=None):
     parts.append(_Part([Block(None, np.ones((1, 1)), design.y)], 1, None))
     dense = _assemble_dense(parts, design)
     order, places, common = _order(design, kept)
-    dense = (
-        dense[order][:, order]
-        if sparse.issparse(dense)
-        else dense[np.ix_(order, order)]
-    )
+    dense = dense[np.ix_(order, order)]
     cross, within = _largest_products(parts, order, design, largest)
     dense, cross = _centre(dense, cross, design)
     return Gram(dense, common, places, largest, cross, within, design.rows.total_weight)
@@ -112,14 +108,15 @@ def _assemble_dense(parts, design):
             else:
                 blocks[i][j] = _product(a, b, design.rows)
             blocks[j][i] = blocks[i][j].T
-    if sum(part.columns for part in parts) > LARGEST_SIDE:
-        return sparse.block_array(_as_sparse(blocks), format="csr")
-    full = [[b.toarray() if sparse.issparse(b) else b for b in row] for row in blocks]
-    return np.block(full)
+    return _join(blocks, sum(part.columns for part in parts) > LARGEST_SIDE)
 
 
-def _as_sparse(blocks):
-    return [[sparse.csr_array(block) for block in row] for row in blocks]
+def _join(blocks, as_sparse):
+    """Put blocks side by side, as one sparse matrix or in full."""
+    if as_sparse:
+        rows = [[sparse.csr_array(block) for block in row] for row in blocks]
+        return sparse.block_array(rows, format="csr")
+    return np.block([[plain(block) for block in row] for row in blocks])
 
 
 def _codes(part, block, inner=None, inner_size=1):
@@ -163,17 +160,8 @@ def _sparse_product(a, b, rows):
 
 def _same_groups(a, b, rows):
     """Products of two terms of one factor: shape (groups, columns, columns)."""
-    total = 0
-    for x in a.blocks:
-        for z in b.blocks:
-            shape = (a.groups, len(x.matrix), len(z.matrix))
-            codes = _codes(a, x, z.codes, shape[2])
-            weights = rows.products(x.multiplier, z.multiplier)
-            table = rows.sum_by(codes, weights, np.prod(shape)).reshape(shape)
-            total = total + np.einsum(
-                "auv,uk,vl->akl", table, x.matrix, z.matrix, optimize=True
-            )
-    return total
+    own = _Part(b.blocks, 1, None)
+    return _product(a, own, rows).reshape(a.groups, -1, own.columns)
 
 
 def _all_same_groups(parts, rows):
@@ -232,12 +220,9 @@ def _largest_products(parts, order, design, largest):
 
 def _by_effect(blocks, factor, order):
     """Put products side by side, a group's effects next to each other."""
-    if any(sparse.issparse(block) for row in blocks for block in row):
-        return sparse.block_array(_as_sparse(blocks), format="csr")[order][
-            :, _by_group(factor)
-        ]
-    full = np.block(blocks)[np.ix_(order, _by_group(factor))]
-    return full.reshape(len(order), -1, factor.columns)
+    is_sparse = any(sparse.issparse(block) for row in blocks for block in row)
+    cross = _join(blocks, is_sparse)[np.ix_(order, _by_group(factor))]
+    return cross if is_sparse else cross.reshape(len(order), -1, factor.columns)
 
 
 def _centre(dense, cross, design):

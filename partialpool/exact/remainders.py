@@ -6,7 +6,7 @@ import numpy as np
 import scipy
 from scipy import sparse
 
-from partialpool.exact.nesting import by_group, find_stages
+from partialpool.exact.nesting import by_group, find_stages, membership
 from partialpool.exact.sparse_remainders import SparseRemainder, runs
 
 # Up to so many columns a sparse factorisation is not tried.
@@ -124,16 +124,12 @@ class DenseRemainder:
     def _pass_on(self, stage, t, cross, links, numbers):
         """Take from a later stage what an earlier one takes of it."""
         later, m = self.stages[t], len(numbers)
-        groups = len(later.columns)
-        link, count = links[t], len(stage.columns)
-        member = np.arange(count)
-        member = sparse.csr_array(
-            (np.ones(count), (stage.parents[t], member)), shape=(groups, count)
-        )
+        link, groups = links[t], len(later.columns)
+        member = membership(stage.parents[t], groups).T.tocsr()
 
         def add_up(product):
             # (m, groups of the earlier stage, ...) to the groups that they lie in.
-            flat = product.swapaxes(0, 1).reshape(count, -1)
+            flat = product.swapaxes(0, 1).reshape(product.shape[1], -1)
             total = (member @ flat).reshape(groups, m, *product.shape[2:])
             return total.swapaxes(0, 1)
 
@@ -230,22 +226,19 @@ def plan(gram, factors):
     small = side * (side + gone) < LARGEST_DENSE
     if small and side <= SMALL:
         return DenseRemainder(columns, stages)
-    pattern = _pattern(gram)
-    other = None
+    pattern, ways = _pattern(gram), []
     if pattern.nnz < min(LARGEST_SPARSE, SPARSE_SHARE * columns**2):
-        other = SparseRemainder(columns, pattern)
-        other = other if np.isfinite(other.work) else None
-    if not small and other is None:
+        ways.append(SparseRemainder(columns, pattern))
+    if small:
+        ways.append(DenseRemainder(columns, stages))
+    ways = [way for way in ways if np.isfinite(way.work)]
+    if not ways:
         raise ValueError(
             f"{columns - 1:,} coefficients and effects remain after the largest "
             "grouping factor, and most have to do with each other: that is more than "
             "memory can hold in closed form: use Bambi for this model."
         )
-    if small:
-        dense = DenseRemainder(columns, stages)
-        if other is None or dense.work < other.work:
-            return dense
-    return other
+    return min(ways, key=lambda way: way.work)
 
 
 def _pattern(gram):
