@@ -47,8 +47,7 @@ def open_table(table, outcome, by, continuous):
     wanted = [*by, outcome, *continuous]
     if isinstance(table, str | PathLike):
         table = _read_parquet(Path(table).expanduser())
-    coded = _coded_labels(table, by)
-    table = _tidy_table(table, wanted, outcome, by)
+    table, coded = _tidy_table(table, wanted, outcome, by)
     try:
         frame = nw.from_native(table).lazy()
     except TypeError:
@@ -224,35 +223,31 @@ def _kind_name(kind):
 
 
 def _tidy_table(table, wanted, outcome, by):
-    """Look at the columns of those engines that narwhals would take as they are."""
+    """Look at the columns of those engines that narwhals would take as they are.
+
+    Returns the labels that pandas keeps as categories of numbers or dates, too.
+    """
     if nw.dependencies.is_pandas_dataframe(table):
         if table.columns.nlevels > 1:
             refuse(faults.names_in_levels(table.columns.nlevels, table.columns[0]))
         check_names(list(table.columns), wanted)
+        coded = {name for name in by if _is_coded(table.dtypes[name])}
         columns = {
             name: _tidy(table[name], name in by, name == outcome) for name in wanted
         }
-        return pd.DataFrame(columns, copy=False)
+        return pd.DataFrame(columns, copy=False), coded
     if nw.dependencies.is_pyarrow_table(table):
         import pyarrow as pa
 
         check_names(table.column_names, wanted)
-        return pa.table({name: _tidy_arrow(table[name], name in by) for name in wanted})
-    return table
+        columns = {name: _tidy_arrow(table[name], name in by) for name in wanted}
+        table = pa.table(columns)
+    return table, set()
 
 
-def _coded_labels(table, by):
-    """Name the labels that pandas keeps as categories of numbers or dates."""
-    if not nw.dependencies.is_pandas_dataframe(table):
-        return set()
-    kinds = {name: table.dtypes[name] for name in by if name in table.columns}
-    return {
-        name
-        for name, kind in kinds.items()
-        if isinstance(kind, pd.CategoricalDtype)
-        and not kind.ordered
-        and not types.is_string_dtype(kind.categories)
-    }
+def _is_coded(kind):
+    known = isinstance(kind, pd.CategoricalDtype) and not kind.ordered
+    return known and not types.is_string_dtype(kind.categories)
 
 
 def _tidy_arrow(values, is_label):

@@ -116,11 +116,8 @@ def make_design(rows, recipe, evaluated):
     mean, sd = rows.moments_of(y.value, rows.within_of(rows.outcome).sum())
     with_intercept = any(term.kind == "intercept" for term in terms)
     _refuse_outcome(rows, mean, sd, with_intercept)
-    common = [
-        _term(t.name, t, rows, centred=with_intercept)
-        for t in terms
-        if t.kind != "offset"
-    ]
+    terms = [term for term in terms if term.kind != "offset"]
+    common = [_term(t.name, t, rows, centred=with_intercept) for t in terms]
     # The grand mean carries no information on the groups, only digits to lose; an
     # intercept takes it up.
     shift = float(np.average(y.value, weights=rows.n)) if with_intercept else 0.0
@@ -147,9 +144,8 @@ def _refuse_outcome(rows, mean, sd, with_intercept):
 def _factor(name, terms, rows):
     variables = factor_columns(terms[0].factor)
     codes, combinations = rows.codes(list(dict.fromkeys(variables)))
-    levels = group_labels(
-        combinations, variables, [kind_of(rows.table[v]) for v in variables]
-    )
+    kinds = [kind_of(rows.table[name]) for name in variables]
+    levels = group_labels(combinations, variables, kinds)
     if len(set(levels)) < len(levels):
         twice = next(level for level, n in Counter(levels).items() if n > 1)
         raise faults.TableError(
@@ -162,10 +158,7 @@ def _factor(name, terms, rows):
 
 def group_labels(table, variables, kinds):
     """Names of the groups of each row, as labels of those kinds are written."""
-    columns = [
-        labels_as(table[name], kind)
-        for name, kind in zip(variables, kinds, strict=True)
-    ]
+    columns = [labels_as(table[v], k) for v, k in zip(variables, kinds, strict=True)]
     return reduce(lambda a, b: a + ":" + b, columns).tolist()
 
 
@@ -184,19 +177,12 @@ def _term(name, term, rows, *, centred=False):
     # What rounding leaves of a constant column counts as nothing.
     variance[variance < CONSTANT * (square / rows.count)] = 0
     variance[variance < (1e-15 * centre) ** 2] = 0
-    is_intercept = term.kind == "intercept"
-    levels = None if is_intercept else _labels(term, columns)
-    return Term(
-        name, blocks, levels, mean + centre, np.sqrt(variance), centre, is_intercept
-    )
-
-
-def _labels(term, columns):
+    is_intercept, mean = term.kind == "intercept", mean + centre
     # Bambi gives a dimension to categories, and to numbers of several columns.
-    parts = term.components
-    if any(part.kind == "categoric" for part in parts):
-        return list(term.levels)
-    return None if columns == 1 else [str(i) for i in range(columns)]
+    levels = None if columns == 1 else [str(i) for i in range(columns)]
+    if not is_intercept and any(c.kind == "categoric" for c in term.components):
+        levels = list(term.levels)
+    return Term(name, blocks, levels, mean, np.sqrt(variance), centre, is_intercept)
 
 
 def blocks_of(term, rows, *, centred=False):

@@ -71,15 +71,13 @@ class Rows:
         """Number the combinations of some columns: codes, and the sorted values."""
         key = tuple(names)
         if key not in self._codes:
-            number = self._number_one if len(key) == 1 else self._number_several
-            self._codes[key] = number(*key)
+            self._codes[key] = self._number(*key)
         return self._codes[key]
 
-    def _number_one(self, name):
-        codes, levels = _factorise(self.table[name])
-        return codes, pd.DataFrame({name: levels})
-
-    def _number_several(self, *names):
+    def _number(self, *names):
+        if len(names) == 1:
+            codes, levels = _factorise(self.table[names[0]])
+            return codes, pd.DataFrame({names[0]: levels})
         numbered = [self.codes([name]) for name in names]
         sizes = [len(levels) for _, levels in numbered]
         if np.prod(sizes, dtype=float) > 2**62:
@@ -136,9 +134,8 @@ class Rows:
             if factor is not None:
                 total = total * factor.value
         if a is not None and b is not None:
-            for (x, slope_x), (z, slope_z) in itertools.product(
-                a.slopes.items(), b.slopes.items()
-            ):
+            pairs = itertools.product(a.slopes.items(), b.slopes.items())
+            for (x, slope_x), (z, slope_z) in pairs:
                 total = total + slope_x * slope_z * self.within_of(x, z)
         return total
 

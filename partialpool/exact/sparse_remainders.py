@@ -62,15 +62,6 @@ class SparseRemainder:
         data = numbers[self._source]
         return sparse.csc_array((data, self._rows, self._starts), shape=shape)
 
-    def _factorise(self, numbers):
-        # Positive definite, so that the diagonal serves as pivots as it stands.
-        return sparse.linalg.splu(
-            self._matrix(numbers),
-            permc_spec="NATURAL",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
-
     def positions(self, i, j):
         """Where the products of columns i and j lie; i does not come before j."""
         i, j = np.broadcast_arrays(i, j)
@@ -79,8 +70,11 @@ class SparseRemainder:
 
     def factorise(self, numbers):
         """Factorise some matrices: (m, size)."""
+        # Positive definite, so that the diagonal serves as pivots as it stands.
+        how = {"diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
+        matrices = [self._matrix(row) for row in numbers]
         try:
-            factors = [self._factorise(row) for row in numbers]
+            factors = [sparse.linalg.splu(m, "NATURAL", **how) for m in matrices]
         except RuntimeError as error:  # singular
             raise np.linalg.LinAlgError(str(error)) from None
         right = numbers[:, len(self._keys) :]

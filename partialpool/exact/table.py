@@ -42,13 +42,10 @@ def read_rows(formula, table, *, missing="refuse"):
     numbers = [formula.outcome, *([formula.weight] if formula.weight else [])]
     used = list(dict.fromkeys([*numbers, *sorted(names)]))
     _check_names(table, used)
-    used_rows = table[used]
-    dropped = {}
+    rows, dropped, groups = table[used], {}, formula.grouping_columns()
     if missing == "drop":
-        used_rows, dropped = _drop_missing(used_rows)
-    settled = _settle_all(
-        used_rows, numbers, formula.grouping_columns(), outcome=formula.outcome
-    )
+        rows, dropped = _drop_missing(rows)
+    settled = _settle_all(rows, numbers, groups, outcome=formula.outcome)
     weights = settled[formula.weight].to_numpy(float) if formula.weight else None
     if weights is not None and ((weights < 0).any() or not weights.sum() > 0):
         raise faults.TableError(
@@ -56,9 +53,8 @@ def read_rows(formula, table, *, missing="refuse"):
             "weight says how often a row counts."
         )
     y = Multiplier(settled[formula.outcome].to_numpy(float))
+    n, lost = np.ones(len(settled)), len(table) - len(settled)
     predictors = settled[sorted(names)]
-    n = np.ones(len(settled))
-    lost = len(table) - len(settled)
     return Rows(predictors, formula.outcome, y, n, {}, weights, dropped, lost)
 
 
@@ -97,7 +93,10 @@ def _read_cells(formula, cells):
             "weighted() needs the rows themselves: cells hold counts, not weights."
         )
     varying = _varying(cells)
-    held = cells.columns.difference(_bookkeeping(cells, varying))
+    # Columns that are sums, and no predictors.
+    sums = [f"{what}_{x}" for x in varying for what in ("mean", "ss", "sp")]
+    sums += [f"sp_{x}_{z}" for x, z in itertools.permutations(varying, 2)]
+    held = cells.columns.difference([*CELL_COLUMNS, *sums])
     names = formula.columns({*held, *varying})
     for name in sorted(names):
         if name not in varying and name not in held:
@@ -108,9 +107,8 @@ def _read_cells(formula, cells):
     numbers += [f"mean_{name}" for name in names & set(varying)]
     used = list(dict.fromkeys([*numbers, *sources.values()]))
     _check_names(cells, used)
-    settled = _settle_all(
-        cells[used], numbers, formula.grouping_columns(), mend="collapse them again"
-    )
+    groups, mend = formula.grouping_columns(), "collapse them again"
+    settled = _settle_all(cells[used], numbers, groups, mend=mend)
     _refuse_impossible_sums(settled, numbers, products, formula.outcome)
     within = {key: settled[name].to_numpy(float) for key, name in products.items()}
     n = settled["n"].to_numpy(float)
@@ -126,15 +124,7 @@ def _varying(cells):
     names = cells.attrs.get("continuous")
     if names is None:
         names = [str(c).removeprefix("mean_") for c in there if str(c) != "mean"]
-        names = [x for x in names if f"mean_{x}" in there]
     return sorted(x for x in names if {f"mean_{x}", f"ss_{x}", f"sp_{x}"} <= there)
-
-
-def _bookkeeping(cells, varying):
-    """Columns of cells that are sums, and no predictors."""
-    sums = [f"{what}_{x}" for x in varying for what in ("mean", "ss", "sp")]
-    sums += [f"sp_{x}_{z}" for x, z in itertools.permutations(varying, 2)]
-    return [*CELL_COLUMNS, *sums]
 
 
 def _products_within(cells, outcome, varying):

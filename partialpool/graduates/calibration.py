@@ -65,12 +65,8 @@ def joint_distribution(truth):
     shift = np.add.outer(truth.attainment.to_numpy(), truth.regions.to_numpy())
     reach = truth.subjects["reach"].to_numpy()[subject]
     offset = reach[:, None, None] * shift + courses["effect"].to_numpy()[:, None, None]
-    return {
-        "provider": provider,
-        "subject": subject,
-        "share": share,
-        "offset": offset[..., None],
-    }
+    offset = offset[..., None]
+    return {"provider": provider, "subject": subject, "share": share, "offset": offset}
 
 
 def _share_of_women(truth, employed):
