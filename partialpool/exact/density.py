@@ -55,11 +55,8 @@ class Marginal:
     """
 
     def __init__(self, gram, priors, factors, correlation=None):
-        self.gram = gram
-        self.priors = priors
-        self.correlation = correlation
-        self.scales = []
-        start = 1
+        self.gram, self.priors, self.correlation = gram, priors, correlation
+        self.scales, start = [], 1
         for groups, effects in factors:
             pairs = effects * (effects - 1) // 2 if correlation is not None else 0
             sds = slice(start, start + effects)
@@ -74,18 +71,17 @@ class Marginal:
         self._largest = None
         if gram.largest is not None:
             self._largest = LargestFactor(gram, self._remainder)
-        self._base = np.zeros(self._remainder.size)
+        self._base, at = np.zeros(self._remainder.size), self._remainder.positions
         i, j = (k.astype(np.int64) for k in gram.dense.nonzero())
         i, j = i[i >= j], j[i >= j]
-        self._base[self._remainder.positions(i, j)] = gram.dense[i, j]
+        self._base[at(i, j)] = gram.dense[i, j]
         common, outcome = np.arange(gram.common), np.array([self.columns])
-        self._at_common = self._remainder.positions(common, common)
-        self._at_right = self._remainder.positions(outcome, common)
-        self._at_outcome = self._remainder.positions(outcome, outcome)
+        self._at_common, self._at_right = at(common, common), at(outcome, common)
+        self._at_outcome = at(outcome, outcome)
         # Where the precisions of each pair of a factor's effects go.
         self._at_effects = {
             i: [
-                (a, b, self._remainder.positions(place[:, a], place[:, b]))
+                (a, b, at(place[:, a], place[:, b]))
                 for a in range(place.shape[1])
                 for b in range(a + 1)
             ]
@@ -210,20 +206,17 @@ class Marginal:
             return np.concatenate([self._log_likelihood(row[None]) for row in theta])
         eliminated = self.gram.within.shape[0] * self.gram.within.shape[1]
         free = self.gram.total_weight - self.columns - eliminated
+        log_det_priors = 0.0
+        for scale in self.scales:
+            roots = self.covariance_factor(theta, scale)
+            diagonal = np.diagonal(roots, axis1=1, axis2=2)
+            log_det_priors = log_det_priors - scale.groups * np.log(diagonal).sum(1)
         return (
             -free * theta[:, 0]
             - 0.5 * (factor.log_det + log_det_within)
             - 0.5 * factor.residual / sigma2
-            + self._log_det_priors(theta)
+            + log_det_priors
         )
-
-    def _log_det_priors(self, theta):
-        total = 0.0
-        for scale in self.scales:
-            factor = self.covariance_factor(theta, scale)
-            diagonal = np.diagonal(factor, axis1=1, axis2=2)
-            total = total - scale.groups * np.log(diagonal).sum(1)
-        return total
 
     def _factorise(self, theta):
         """Factorise sigma² M, and the determinant of what was eliminated before."""
@@ -238,14 +231,12 @@ class Marginal:
             precision = self._scaled_precision(theta, self.scales[i])
             for a, b, at in places:
                 numbers[:, at] += precision[:, a, b, None]
-        self._add_common_priors(numbers, np.exp(2 * theta[:, 0]))
-        return self._remainder.factorise(numbers), log_det
-
-    def _add_common_priors(self, numbers, sigma2):
+        sigma2 = np.exp(2 * theta[:, 0])
         precision, mean = self.priors.precision, self.priors.mean
         numbers[:, self._at_common] += sigma2[:, None] * precision
         numbers[:, self._at_right] += sigma2[:, None] * precision * mean
         numbers[:, self._at_outcome[0]] += sigma2 * (precision * mean**2).sum()
+        return self._remainder.factorise(numbers), log_det
 
     def _scaled_precision(self, theta, scale):
         sigma2 = np.exp(2 * theta[:, 0])

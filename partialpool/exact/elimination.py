@@ -213,15 +213,13 @@ class Support:
         j = np.arange(len(i)) - np.repeat(ends - partners, partners)
         j += np.repeat(np.repeat(starts[:-1], counts), partners)
         owner = np.repeat(np.arange(groups.start, groups.stop), counts)
-        numbers = zip(*effects, strict=True)
-        products = np.stack([self._product(i, j, a, b) for a, b in numbers])
-        return np.repeat(owner, partners), self.columns[i], self.columns[j], products
-
-    def _product(self, i, j, a, b):
-        product = self.values[a, i] * self.values[b, j]
-        if a != b:
-            product += self.values[a, j] * self.values[b, i]
-        return product
+        products = []
+        for a, b in zip(*effects, strict=True):
+            products.append(self.values[a, i] * self.values[b, j])
+            if a != b:
+                products[-1] += self.values[a, j] * self.values[b, i]
+        at = np.repeat(owner, partners), self.columns[i], self.columns[j]
+        return *at, np.stack(products)
 
 
 class Tables:
@@ -263,9 +261,8 @@ class Tables:
             rows = np.flatnonzero((cells == cell) | np.isnan(cells) & np.isnan(cell))
             at = precision[rows]
             table = self._rows.get(cell)
-            parts.append(
-                sums_at(at) if table is None else self._basis(at, cell) @ table
-            )
+            known = table is not None
+            parts.append(self._basis(at, cell) @ table if known else sums_at(at))
             order.append(rows)
         return np.concatenate(parts)[np.argsort(np.concatenate(order))]
 

@@ -177,21 +177,15 @@ def _slope_sigma(design, term):
             "the intercept; take it out of the formula, or give it a prior."
         )
     if len(constant):
-        column = constant[0]
-        mend = "drop the levels that no row has, or give the term a prior"
+        column, mend = constant[0], "drop the levels that no row has"
         if term.mean[column] != 0:
-            mend = (
-                "it stands for the intercept that the formula leaves out; write the "
-                "formula with one, or give the term a prior"
-            )
+            mend = "it stands for the intercept that the formula leaves out; write the "
+            mend += "formula with one"
         elif ":" in term.name:
-            mend = (
-                "no row has that combination; leave the interaction out, or give the "
-                "term a prior"
-            )
+            mend = "no row has that combination; leave the interaction out"
         raise ValueError(
             f"The term {term.name} has a column that is constant in this table, "
-            f"{term.levels[column]}: {mend}."
+            f"{term.levels[column]}: {mend}, or give the term a prior."
         )
     return WIDTH * design.outcome_sd / term.sd
 
@@ -300,9 +294,5 @@ def _sd_density(name, prior, columns):
         )
     allowed = list(inspect.signature(SD_DENSITIES[prior.name]).parameters)[1:]
     args = _arguments(name, prior, allowed, columns)
-    return [
-        partial(
-            SD_DENSITIES[prior.name], **{key: value[i] for key, value in args.items()}
-        )
-        for i in range(columns)
-    ]
+    each = [{key: value[i] for key, value in args.items()} for i in range(columns)]
+    return [partial(SD_DENSITIES[prior.name], **one) for one in each]

@@ -5,15 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from partialpool import faults
-from partialpool.columns import (
-    check_names,
-    check_shape,
-    infinite_fault,
-    missing_fault,
-    number_fault,
-    time_fault,
-)
+from partialpool import columns, faults
 from partialpool.exact.formula import FormulaError
 from partialpool.exact.labels import kind_of, settle
 from partialpool.exact.rows import Multiplier, Rows
@@ -35,7 +27,7 @@ def read_rows(formula, table, *, missing="refuse"):
     The table has rows with the outcome; or cells with ``n``, ``mean`` and ``ss`` in its
     place, as :func:`partialpool.cells.collapse` makes them.
     """
-    check_shape(table, mend=ADVICE)
+    columns.check_shape(table, mend=ADVICE)
     if hold_cells(table, formula.outcome):
         return _read_cells(formula, table)
     names = formula.columns({str(name) for name in table.columns})
@@ -129,14 +121,14 @@ def _varying(cells):
 
 def _products_within(cells, outcome, varying):
     """Columns with sums of products about the cells' means, by the two names."""
-    columns = {frozenset([outcome]): "ss"}
+    found = {frozenset([outcome]): "ss"}
     for x in varying:
-        columns[frozenset([x])] = f"ss_{x}"
-        columns[frozenset([x, outcome])] = f"sp_{x}"
+        found[frozenset([x])] = f"ss_{x}"
+        found[frozenset([x, outcome])] = f"sp_{x}"
     for x, z in itertools.combinations(varying, 2):
         name = f"sp_{x}_{z}"
-        columns[frozenset([x, z])] = name if name in cells else f"sp_{z}_{x}"
-    return columns
+        found[frozenset([x, z])] = name if name in cells else f"sp_{z}_{x}"
+    return found
 
 
 def _refuse_absent_from_cells(name, cells, held, varying):
@@ -183,7 +175,7 @@ def _check_names(table, used):
                 f"Column {name} has a name that is no text, which a formula cannot "
                 "write: use table = table.rename(columns=str)."
             )
-    check_names(there, used)
+    columns.check_names(there, used)
 
 
 def _drop_missing(rows):
@@ -205,14 +197,14 @@ def _settle_all(rows, numbers, groups, outcome=None, mend=faults.DROP):
     # pandas copies them with every column.
     rows.attrs = {}
     for name, column in rows.items():
-        refuse(missing_fault(column, mend))
+        refuse(columns.missing_fault(column, mend))
         if name not in groups:
             kinds = "numbers" if name in numbers else "numbers or text"
-            refuse(time_fault(column, f"{kinds} are needed"))
+            refuse(columns.time_fault(column, f"{kinds} are needed"))
         settled[name] = settle_or_refuse(column)
         if name in numbers:
             _refuse_no_numbers(settled[name], name == outcome)
-        refuse(infinite_fault(settled[name]))
+        refuse(columns.infinite_fault(settled[name]))
     return pd.DataFrame(settled, index=rows.index)
 
 
@@ -239,4 +231,4 @@ def _refuse_no_numbers(column, is_outcome):
     if is_outcome:
         mend = f"make numbers of them with pd.to_numeric(table[{name!r}]), or use Bambi"
         mend += " for an outcome of categories"
-    refuse(number_fault(column, mend))
+    refuse(columns.number_fault(column, mend))
