@@ -36,11 +36,7 @@ def use_style():
 
     with as_file(files("partialpool") / "book.mplstyle") as path:
         plt.style.use(path)
-    _use_plain_svg()
-
-
-def _use_plain_svg():
-    """In a notebook, draw SVG without a date, so that builds can be compared."""
+    # In a notebook, draw SVG without a date, so that builds can be compared.
     try:
         from IPython import get_ipython
         from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -155,7 +151,13 @@ def plot_shrinkage(
     if all(given):
         _draw_expected(ax, groups["n"], mean, between_sd, within_sd)
     if "complete" in groups:
-        _draw_complete(ax, slots, groups["complete"])
+        values, look = groups["complete"], LOOKS["complete"]
+        if np.allclose(values, values.iloc[0]):
+            ax.axhline(values.iloc[0], **look)
+        else:
+            # Predictors tell groups apart: a dash in each slot.
+            dash = {"marker": "_", "markersize": 9, "linestyle": "none"}
+            ax.plot(slots, values, **look | dash)
     if {"none", "partial"} <= set(groups):
         ax.vlines(slots, groups["none"], groups["partial"], color="#999999", lw=1)
     for name in intervals:
@@ -166,16 +168,6 @@ def plot_shrinkage(
         ax.plot(slots, groups[name], markersize=marker_size, **LOOKS[name])
     _label_slots(ax, groups, size)
     return ax
-
-
-def _draw_complete(ax, slots, values):
-    """Draw one line, or a dash in each slot where predictors tell groups apart."""
-    look = LOOKS["complete"]
-    if np.allclose(values, values.iloc[0]):
-        ax.axhline(values.iloc[0], **look)
-    else:
-        dash = {"marker": "_", "markersize": 9, "linestyle": "none"}
-        ax.plot(slots, values, **look | dash)
 
 
 def _poolings_in(groups, size="n"):

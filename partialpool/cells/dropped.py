@@ -82,9 +82,8 @@ def _numbers_with_signs(texts, found):
 def drop_missing(table, dropped):
     """Drop the rows that lack a value, and count them by column too."""
     kinds = table.frame.collect_schema()
-    complete = nw.all_horizontal(
-        *(~_is_missing(role, kinds[role]) for role in table.names), ignore_nulls=False
-    )
+    there = [~_is_missing(role, kinds[role]) for role in table.names]
+    complete = nw.all_horizontal(*there, ignore_nulls=False)
     counts = count_rows(table, complete=complete)
     dropped = dropped | {
         "rows": dropped["rows"] + counts["rows"] - counts["complete"],
@@ -100,10 +99,7 @@ def count_rows(table, **conditions):
         conditions[f"missing {role}"] = _is_missing(role, kinds[role])
         if kinds[role].is_float() and role not in table.keys:
             conditions[f"infinite {role}"] = nw.col(role).abs() == np.inf
-    counts = [
-        condition.cast(nw.Int64).sum().alias(label)
-        for label, condition in conditions.items()
-    ]
+    counts = [one.cast(nw.Int64).sum().alias(name) for name, one in conditions.items()]
     row = collect(table.frame.select(nw.len().alias("rows"), *counts)).iloc[0]
     return {label: int(count) for label, count in row.items()}
 
@@ -121,14 +117,9 @@ def _is_missing(role, kind):
 
 def describe(dropped, rows, outcome):
     """Say how many rows were dropped, and why."""
-    parts = [
-        f"{outcome!r} is {marker!r} in {count:,}"
-        for marker, count in dropped["suppressed"].items()
-    ]
-    parts += [
-        f"{name!r} is missing in {count:,}"
-        for name, count in dropped["missing"].items()
-    ]
+    marked, missing = dropped["suppressed"].items(), dropped["missing"].items()
+    parts = [f"{outcome!r} is {marker!r} in {count:,}" for marker, count in marked]
+    parts += [f"{name!r} is missing in {count:,}" for name, count in missing]
     return (
         f"Dropped {dropped['rows']:,} of {faults.rows(rows + dropped['rows'])}: "
         f"{', '.join(parts)}."

@@ -154,10 +154,8 @@ def _read_parquet(path):
 def _nearest(path):
     """Return what is there under the most similar name, or None."""
     folder = path.parent
-    if not folder.is_dir():
-        return None
-    if "*" in path.name:
-        return folder
+    if not folder.is_dir() or "*" in path.name:
+        return folder if folder.is_dir() else None
     names = sorted(other.name for other in folder.iterdir())
     near = difflib.get_close_matches(path.name, names, n=1)
     return folder / near[0] if near else None
@@ -232,9 +230,7 @@ def _tidy_table(table, wanted, outcome, by):
             refuse(faults.names_in_levels(table.columns.nlevels, table.columns[0]))
         check_names(list(table.columns), wanted)
         coded = {name for name in by if _is_coded(table.dtypes[name])}
-        columns = {
-            name: _tidy(table[name], name in by, name == outcome) for name in wanted
-        }
+        columns = {n: _tidy(table[n], n in by, n == outcome) for n in wanted}
         return pd.DataFrame(columns, copy=False), coded
     if nw.dependencies.is_pyarrow_table(table):
         import pyarrow as pa
@@ -270,9 +266,8 @@ def _coded_kind(kind):
     """Return the kind of values in a dictionary of pyarrow, if they are no text."""
     import pyarrow as pa
 
-    if not pa.types.is_dictionary(kind) or "string" in str(kind.value_type):
-        return None
-    return kind.value_type
+    is_coded = pa.types.is_dictionary(kind) and "string" not in str(kind.value_type)
+    return kind.value_type if is_coded else None
 
 
 def _tidy(values, is_label, is_outcome):

@@ -272,12 +272,11 @@ def least_squares(formulas, table, by="state", *, size=None, clustered=(), prob=
         designs[method] = columns, outcome
 
     def answer(sample, asked):
-        fits = [
-            _least_squares(
-                *design, sample, asked, by, size, method in clustered, prob
-            ).assign(method=method)
-            for method, design in designs.items()
-        ]
+        fits = []
+        for method, design in designs.items():
+            how = by, size, method in clustered, prob
+            fits.append(_least_squares(*design, sample, asked, *how))
+            fits[-1]["method"] = method
         return pd.concat(fits, ignore_index=True)
 
     return answer

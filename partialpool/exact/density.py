@@ -68,6 +68,7 @@ class Marginal:
 
     def _prepare(self, gram, factors):
         self._remainder = plan(gram, factors)
+        self._numbers_of_one = max(self._remainder.size // 2, self._remainder.side**2)
         self._largest = None
         if gram.largest is not None:
             self._largest = LargestFactor(gram, self._remainder)
@@ -140,10 +141,6 @@ class Marginal:
         with ThreadPoolExecutor(os.process_cpu_count()) as pool:
             return list(pool.map(function, *batches))
 
-    @property
-    def _numbers_of_one(self):
-        return max(self._remainder.size // 2, self._remainder.side**2)
-
     def _log_density(self, theta):
         density = self._log_prior(theta)
         possible = np.isfinite(density)
@@ -154,15 +151,14 @@ class Marginal:
     def _log_prior(self, theta):
         with np.errstate(over="ignore", under="ignore"):
             total = self.priors.sigma(np.exp(theta[:, 0])) + theta[:, 0]
-            factors = zip(self.scales, self.priors.group_sds, strict=True)
-            for scale, densities in factors:
+            each = zip(self.scales, self.priors.group_sds, strict=True)
+            for scale, densities in each:
                 log_sds = theta[:, scale.sds]
                 total += log_sds.sum(1)
                 for k, density in enumerate(densities):
                     total += density(np.exp(log_sds[:, k]))
-                total += self._log_correlation_prior(
-                    theta[:, scale.correlations], scale
-                )
+                z = theta[:, scale.correlations]
+                total += self._log_correlation_prior(z, scale)
         far = (np.abs(theta) > 300).any(1)
         for scale in self.scales:
             far |= (np.abs(theta[:, scale.correlations]) > 50).any(1)

@@ -1,6 +1,7 @@
 """The columns that a formula asks for, found from rows or from cells."""
 
 import itertools
+import operator
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -200,9 +201,8 @@ def blocks_of(term, rows, *, centred=False):
         named = set().union(*(c.var_names for c in encoded))
         codes, combinations = rows.codes(sorted(named & set(rows.table.columns)))
         choices = {c.name: by_row(c, combinations) for c in encoded}
-    numbers = {
-        c.name: _multipliers(c, rows) for c in term.components if c.kind == "numeric"
-    }
+    numeric = [c for c in term.components if c.kind == "numeric"]
+    numbers = {c.name: _multipliers(c, rows) for c in numeric}
     blocks = _blocks(term, codes, choices, numbers)
     centre = np.zeros(blocks[0].matrix.shape[1])
     if not numbers:
@@ -250,14 +250,11 @@ def _blocks(term, codes, choices, numbers):
     if not numbers:
         return [Block(codes, matrix, None)]
     blocks = []
-    for pick in itertools.product(*(range(len(m)) for m in numbers.values())):
-        mine = np.all(
-            [column_of[name] == k for name, k in zip(numbers, pick, strict=True)],
-            axis=0,
-        )
-        parts = [m[k] for m, k in zip(numbers.values(), pick, strict=True)]
-        multiplier = reduce(lambda a, b: a * b, parts)
-        blocks.append(Block(codes, matrix * mine, multiplier))
+    for pick in itertools.product(*map(enumerate, numbers.values())):
+        places, parts = zip(*pick, strict=True)
+        mine = [column_of[n] == k for n, k in zip(numbers, places, strict=True)]
+        multiplier = reduce(operator.mul, parts)
+        blocks.append(Block(codes, matrix * np.all(mine, axis=0), multiplier))
     return blocks
 
 
@@ -265,10 +262,8 @@ def _multipliers(component, rows):
     value = numbers_by_row(component, rows.table)
     varying = sorted(component.var_names & rows.varying)
     slopes = {name: _slope(component, rows.table, name) for name in varying}
-    return [
-        Multiplier(value[:, k], {name: slope[k] for name, slope in slopes.items()})
-        for k in range(value.shape[1])
-    ]
+    each = [{name: s[k] for name, s in slopes.items()} for k in range(value.shape[1])]
+    return list(map(Multiplier, value.T, each))
 
 
 def _offset(term, rows):
@@ -283,10 +278,8 @@ def _offset(term, rows):
 def _slope(component, table, name):
     """How a number moves with a column that varies within cells."""
     step = max(float(np.abs(table[name]).max()), 1.0)
-    at = [
-        numbers_by_row(component, table.assign(**{name: table[name] + k * step}))
-        for k in range(3)
-    ]
+    moved = [table.assign(**{name: table[name] + k * step}) for k in range(3)]
+    at = [numbers_by_row(component, each) for each in moved]
     slope = (at[1] - at[0]) / step
     straight = np.allclose(at[2] - at[1], at[1] - at[0], rtol=1e-9, atol=1e-12)
     if not (straight and np.allclose(slope, slope[:1], rtol=1e-9, atol=1e-12)):

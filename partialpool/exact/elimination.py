@@ -60,9 +60,8 @@ class LargestFactor:
 
     def _share(self):
         flat = self.gram.within[:, *self._upper]
-        unique, place, counts = np.unique(
-            flat, axis=0, return_inverse=True, return_counts=True
-        )
+        found = np.unique(flat, axis=0, return_inverse=True, return_counts=True)
+        unique, place, counts = found
         self._place = place.ravel()
         self._counts = counts.astype(float)
         self._unique = np.zeros((len(unique), self.effects, self.effects))
@@ -88,10 +87,8 @@ class LargestFactor:
             at = self.remainder.positions(i, j)
             rows = self._place[owner] + kinds * np.arange(pairs)[:, None]
             at = np.broadcast_to(at, rows.shape)
-            part = sparse.coo_array(
-                (products.ravel(), (rows.ravel(), at.ravel())), shape=total.shape
-            )
-            total = total + part.tocsr()
+            part = products.ravel(), (rows.ravel(), at.ravel())
+            total = total + sparse.coo_array(part, shape=total.shape).tocsr()
             if total.nnz > LARGEST_PAIRS and not self.remainder.is_sparse:
                 return None
         dense = total.nnz > SPARSE * total.shape[0] * total.shape[1]

@@ -15,23 +15,13 @@ from partialpool.exact.namespace import flat, known
 # What stands between quotes, and words with nothing but blanks between them.
 QUOTED = r"""'[^']*'|"[^"]*"|`[^`]*`"""
 BARE_WORDS = r"\w[\w.]*(\s+\w[\w.]*)+"
-NOT_GAUSSIAN = {
-    "p": "a binomial outcome",
-    "prop": "a binomial outcome",
-    "proportion": "a binomial outcome",
-    "censored": "a censored outcome",
-    "truncated": "a truncated outcome",
-    "constrained": "a truncated outcome",
-    "c": "an outcome of several columns",
-}
+NOT_GAUSSIAN = dict.fromkeys(("p", "prop", "proportion"), "a binomial outcome")
+NOT_GAUSSIAN |= dict.fromkeys(("truncated", "constrained"), "a truncated outcome")
+NOT_GAUSSIAN |= {"censored": "a censored outcome", "c": "an outcome of several columns"}
 # R's names for what formulas here write otherwise.
-WRITTEN_OTHERWISE = {
-    "factor": "C(x) makes categories of numbers",
-    "as": "C(x) makes categories of numbers",
-    "ns": "bs(x, df=4) makes a spline",
-    "s": "bs(x, df=4) makes a spline",
-    "sqrt": "np.sqrt(x) takes the root, after import numpy as np",
-}
+WRITTEN_OTHERWISE = dict.fromkeys(("factor", "as"), "C(x) makes categories of numbers")
+WRITTEN_OTHERWISE |= dict.fromkeys(("ns", "s"), "bs(x, df=4) makes a spline")
+WRITTEN_OTHERWISE["sqrt"] = "np.sqrt(x) takes the root, after import numpy as np"
 
 
 class FormulaError(ValueError):

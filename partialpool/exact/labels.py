@@ -10,12 +10,8 @@ from partialpool import faults
 from partialpool.faults import refuse
 
 # What a settled column holds, and how a reader would call that.
-KINDS = {
-    "whole": "whole numbers",
-    "number": "numbers",
-    "truth": "true and false",
-    "text": "text",
-}
+KINDS = {"whole": "whole numbers", "number": "numbers"}
+KINDS |= {"truth": "true and false", "text": "text"}
 # The kinds of objects that pandas infers, and what each becomes.
 NUMBERS = {"integer": "int64", "floating": float, "mixed-integer-float": float}
 NUMBERS |= {"decimal": float, "boolean": bool}

@@ -30,7 +30,9 @@ def find_stages(gram, factors):
     }
     if not any(_nested(touch) for touch in touches.values()):
         return []
-    touches |= _touches_others(gram, factors, columns)
+    for i, j in itertools.permutations(columns, 2):
+        direct = gram.dense[columns[i].ravel()][:, columns[j].ravel()]
+        touches[i, j] = by_group(by_group(direct, factors[j]).T, factors[i]).T
     _fill(touches, gram.largest, kept)
     order, rest = [], kept
     while free := _free(rest, [gram.largest, *order], touches):
@@ -57,15 +59,6 @@ def _fill(touches, gone, kept):
     for i, j in itertools.permutations(kept, 2):
         fill = touches[gone, i].T @ touches[gone, j]
         touches[i, j] = found(touches[i, j] + fill)
-
-
-def _touches_others(gram, factors, columns):
-    """Which groups of two other factors have to do with each other."""
-    touches = {}
-    for i, j in itertools.permutations(columns, 2):
-        direct = gram.dense[columns[i].ravel()][:, columns[j].ravel()]
-        touches[i, j] = by_group(by_group(direct, factors[j]).T, factors[i]).T
-    return touches
 
 
 def _nested(touch):

@@ -85,12 +85,9 @@ def as_plain_values(priors):
 
 def from_plain_values(kept):
     """Read what :func:`as_plain_values` wrote: `Priors`."""
-    return Priors(
-        np.array(kept["mean"]),
-        np.array(kept["precision"]),
-        _from_pair(kept["sigma"]),
-        [[_from_pair(one) for one in each] for each in kept["group_sds"]],
-    )
+    mean, precision = np.array(kept["mean"]), np.array(kept["precision"])
+    group_sds = [[_from_pair(one) for one in each] for each in kept["group_sds"]]
+    return Priors(mean, precision, _from_pair(kept["sigma"]), group_sds)
 
 
 def prior_name(density):
@@ -129,12 +126,8 @@ def choose_priors(design, wanted):
     default = Prior("HalfStudentT", nu=4, sigma=design.outcome_sd)
     sigma = _sd_density("sigma", wanted.get("sigma", default), 1)[0]
     group_sds = [
-        [
-            density
-            for term in factor.terms
-            for density in _group_densities(design, term, wanted)
-        ]
-        for factor in design.factors
+        [one for term in f.terms for one in _group_densities(design, term, wanted)]
+        for f in design.factors
     ]
     return Priors(mean, precision, sigma, group_sds)
 

@@ -224,14 +224,12 @@ def _small_table(recipe):
     signs = np.resize([-1.0, 1.0], size)
     small = {}
     for name, known in columns:
-        if known.is_number:
-            mean, sd = known.moments
-            small[name] = mean + sd * signs
-            continue
         # Formulae wants to see groups; any two will do.
         levels = np.array(known.levels or ["a", "b"], dtype=object)
         small[name] = np.resize(levels, size).tolist()
-        if known.levels and known.moments is None:
+        if known.is_number:
+            small[name] = known.moments[0] + known.moments[1] * signs
+        elif known.levels and known.moments is None:
             small[name] = pd.Categorical(small[name], known.levels, ordered=True)
     return pd.DataFrame(small, index=range(size))
 

@@ -80,13 +80,11 @@ class DenseRemainder:
         core = len(self.stages)
         at = i * (i + 1) // 2 + j
         for s, stage in enumerate(self.stages):
-            effects = stage.columns.shape[1]
+            effects, size = stage.columns.shape[1], stage.columns.size
             mine = first == s
             same, crossed = mine & (second == s), mine & (second == core)
             at[same] = stage.within.start + i[same] * effects + j[same] % effects
-            at[crossed] = (
-                stage.cross.start + j[crossed] * stage.columns.size + i[crossed]
-            )
+            at[crossed] = stage.cross.start + j[crossed] * size + i[crossed]
             for t, link in stage.links.items():
                 to = mine & (second == t)
                 width = self.stages[t].columns.shape[1]
@@ -113,10 +111,9 @@ class DenseRemainder:
             cross = cross * inverse[:, None, :, :, 0]
         else:
             cross = np.einsum("msgf,mgef->msge", cross, inverse)
-        links = {
-            t: inverse @ numbers[:, at].reshape(m, groups, effects, -1)
-            for t, at in stage.links.items()
-        }
+        shape = (m, groups, effects, -1)
+        links = stage.links.items()
+        links = {t: inverse @ numbers[:, at].reshape(shape) for t, at in links}
         for t in links:
             self._pass_on(stage, t, cross, links, numbers)
         return Eliminated(inverse, cross, links, log_det)
@@ -178,10 +175,8 @@ class DenseFactor:
         # Where every effect has been eliminated, LAPACK would have nothing to solve.
         for k, rows in runs(which) if len(core) else ():
             # LAPACK reads by columns, so that a lower factor looks like an upper one.
-            solved, _ = scipy.linalg.lapack.dtrtrs(
-                self.lower[k, :-1, :-1].T, right[rows].T
-            )
-            right[rows] = solved.T
+            upper = self.lower[k, :-1, :-1].T
+            right[rows] = scipy.linalg.lapack.dtrtrs(upper, right[rows].T)[0].T
         drawn[:, core] = right
         for s in reversed(range(len(self.eliminated))):
             self._draw_stage(s, which, noise, drawn)
@@ -226,7 +221,11 @@ def plan(gram, factors):
     small = side * (side + gone) < LARGEST_DENSE
     if small and side <= SMALL:
         return DenseRemainder(columns, stages)
-    pattern, ways = _pattern(gram), []
+    # Which products are not 0, once the largest factor is gone.
+    pattern, ways = sparse.csr_array(gram.dense != 0, dtype=float), []
+    if gram.largest is not None:
+        support = by_group(gram.flat_cross, gram.within.shape[:2])
+        pattern = pattern + support @ support.T
     if pattern.nnz < min(LARGEST_SPARSE, SPARSE_SHARE * columns**2):
         ways.append(SparseRemainder(columns, pattern))
     if small:
@@ -239,12 +238,3 @@ def plan(gram, factors):
             "memory can hold in closed form: use Bambi for this model."
         )
     return min(ways, key=lambda way: way.work)
-
-
-def _pattern(gram):
-    """Which products of remaining columns are not 0, once the largest is gone."""
-    found = sparse.csr_array(gram.dense != 0, dtype=float)
-    if gram.largest is not None:
-        support = by_group(gram.flat_cross, gram.within.shape[:2])
-        found = found + support @ support.T
-    return found

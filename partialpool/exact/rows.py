@@ -88,11 +88,9 @@ class Rows:
         joint = np.ravel_multi_index([codes for codes, _ in numbered], sizes)
         present, place = _present(joint, int(np.prod(sizes)))
         split = np.unravel_index(present, sizes)
-        combinations = {
-            name: levels[name].take(index).array
-            for name, (_, levels), index in zip(names, numbered, split, strict=True)
-        }
-        return place, pd.DataFrame(combinations)
+        each = zip(names, numbered, split, strict=True)
+        labels = {name: levels[name].take(at).array for name, (_, levels), at in each}
+        return place, pd.DataFrame(labels)
 
     def moments(self, name):
         """Mean and standard deviation of a column over all rows."""

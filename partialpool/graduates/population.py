@@ -91,20 +91,17 @@ def draw_truth(n_providers, n_cohorts, rng):
     reach = subjects["reach"].reindex(courses["subject"]).to_numpy()
     courses["composition"] = full_composition * reach
     courses["effect"] = _draw_effects(subjects, courses, provider_effect, rng)
-    cohorts = pd.Series(
-        rng.normal(0, COHORT_SD, n_cohorts),
-        index=pd.RangeIndex(1, n_cohorts + 1, name="cohort").astype("int8"),
-    )
+    cohorts = pd.RangeIndex(1, n_cohorts + 1, name="cohort").astype("int8")
+    cohorts = pd.Series(rng.normal(0, COHORT_SD, n_cohorts), cohorts)
     courses = courses.set_index(["provider", "subject"])
     attainment_shares.index = courses.index
     providers["share"] = courses["share"].groupby("provider").sum()
     years = pd.Index(YEARS, name="yag", dtype="int8")
     gap = np.abs(np.subtract.outer(YEARS, YEARS))
     persistence = PERMANENT_SHARE + (1 - PERMANENT_SHARE) * AUTOCORRELATION**gap
+    known = ["share", "female", "providers", "between_sd", "published", "reach"]
     truth = GraduateTruth(
-        subjects=subjects[
-            ["share", "female", "providers", "between_sd", "published", "reach"]
-        ],
+        subjects=subjects[known],
         earnings=_earnings_parameters(published, subjects["female"]),
         providers=providers[["region", "share", "selectivity", "employment"]],
         provider_subject=courses[["share", "effect", "composition"]],
@@ -123,12 +120,9 @@ def draw_truth(n_providers, n_cohorts, rng):
 
 def _describe_subjects(published, n_providers):
     count = published.pivot_table("graduates", "subject", "sex")
-    subjects = pd.DataFrame(
-        {
-            "share": count["all"] / count["all"].sum(),
-            "female": count["female"] / (count["female"] + count["male"]),
-        }
-    )
+    share = count["all"] / count["all"].sum()
+    female = count["female"] / (count["female"] + count["male"])
+    subjects = pd.DataFrame({"share": share, "female": female})
     upper = np.log(published["upper_quartile"] / published["median"])
     lower = np.log(published["median"] / published["lower_quartile"])
     five = published.eval("yag == 5 and sex == 'all'")
@@ -170,11 +164,10 @@ def _draw_providers(n_providers, rng):
     size, selectivity, own, employment = rng.normal(size=(4, n_providers))
     own = np.sqrt(1 - SELECTIVITY_CORRELATION**2) * own
     effect = SELECTIVITY_CORRELATION * selectivity + own
+    region = pd.Categorical.from_codes(rng.permutation(home), REGIONS.index)
     providers = pd.DataFrame(
         {
-            "region": pd.Categorical.from_codes(
-                rng.permutation(home), categories=REGIONS.index
-            ),
+            "region": region,
             "selectivity": SELECTIVITY_SD * selectivity,
             "employment": EMPLOYMENT_SD * employment,
         },
