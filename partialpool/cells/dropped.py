@@ -62,21 +62,13 @@ def _check_text(found, outcome, markers):
     if not texts:
         return
     rows = int(found[texts].sum())
-    if signed := _numbers_with_signs(texts, found):
-        mend = (
-            "make numbers of it first, for example with str.replace and pd.to_numeric "
-            "of pandas"
-        )
-        examples = signed[:1]
-        refuse(faults.no_numbers(outcome, "text", rows, examples=examples, mend=mend))
-    refuse(faults.unknown_markers(outcome, found[texts].to_dict(), markers))
-
-
-def _numbers_with_signs(texts, found):
-    """Return the texts that hold digits, if they are too many to be markers."""
     signed = [text for text in texts if re.search(r"\d", text)]
     # Markers such as "<10" are few; "£154,241" differs from row to row.
-    return signed if len(signed) > min(6, len(found) / 2) else []
+    if len(signed) > min(6, len(found) / 2):
+        mend = "make numbers of it first, for example with str.replace and "
+        more = {"examples": signed[:1], "mend": mend + "pd.to_numeric of pandas"}
+        refuse(faults.no_numbers(outcome, "text", rows, **more))
+    refuse(faults.unknown_markers(outcome, found[texts].to_dict(), markers))
 
 
 def drop_missing(table, dropped):

@@ -113,9 +113,10 @@ def plain_errors(table):
     except (TableError, MemoryError):
         raise
     except Exception as error:
-        engine = type(table).__module__.split(".")[0].strip("_")
-        if isinstance(table, str | PathLike):
-            engine = "duckdb"
+        is_path = isinstance(table, str | PathLike)
+        engine = (
+            "duckdb" if is_path else type(table).__module__.split(".")[0].strip("_")
+        )
         said = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise TableError(faults.engine_stopped(engine, said)) from None
 

@@ -186,10 +186,8 @@ def evaluate(description, recipe, environment):
         table = _small_table(recipe)
         built = DesignMatrices(description, table, with_functions(environment))
     _refuse_made_categories(description, recipe)
-    common, groups = (
-        list(part.terms.values()) if part else []
-        for part in (built.common, built.group)
-    )
+    parts = built.common, built.group
+    common, groups = (list(part.terms.values()) if part else [] for part in parts)
     for term in [*common, *(term.expr for term in groups)]:
         if np.size(term.data) == 0:
             raise FormulaError(
