@@ -49,7 +49,7 @@ class Counts:
         self.design = self.all.take(used)
         self.trials = cells["trials"].to_numpy(float)[used]
         self.successes = cells["successes"].to_numpy(float)[used]
-        share = self.successes.sum() / self.trials.sum()
+        share = (self.successes.sum() + 0.5) / (self.trials.sum() + 1)
         self.eta = np.full(len(used), np.log(share / (1 - share)))
 
     def solve(self, logs, *, rounds=30):
