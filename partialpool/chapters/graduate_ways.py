@@ -281,6 +281,22 @@ WAYS = {
 }
 
 
+# What it takes to build each way, and to explain it.
+EFFORT = {
+    "separate means": ("a group-by", "why small groups jump"),
+    "GLM, main effects": ("a formula", "why no course stands out"),
+    "GLM, all interactions": ("a formula", "hundreds of coefficients"),
+    "GLM, chosen by AIC": ("four formulas", "the choice"),
+    "GLM a subject": ("a loop", "which subjects are too small"),
+    "ridge, one penalty": ("dummies and a search", "the penalty; no intervals"),
+    "ridge, four penalties": ("dummies and a search", "penalties; no intervals"),
+    "multilevel a subject (REML)": ("a loop", "three spreads a subject"),
+    "one model (REML)": ("a formula", "four spreads, taken as known"),
+    "one model": ("the same formula", "four spreads, and their doubt"),
+    "one model, spread by subject": ("two formulas", "a spread more a subject"),
+}
+
+
 def answer_all(world):
     """Let every way answer for a world, and note its seconds.
 
