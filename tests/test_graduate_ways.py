@@ -78,7 +78,7 @@ def test_a_glm_of_one_subject_is_that_of_statsmodels(world, task, answers):
     )
     groups = world.groups
     its = ((groups["kind"] == "sub-group") & (groups["subject"] == subject)).to_numpy()
-    found = answers["GLM a subject"].mean[: len(groups)][its]
+    found = answers["GLM per subject"].mean[: len(groups)][its]
     assert found == pytest.approx((world.over @ fitted)[its], abs=2e-3)
 
 
@@ -140,6 +140,7 @@ def test_no_way_sees_the_next_cohort_or_the_truth(world, answers):
 
 
 def test_every_way_answers_for_every_target(task, answers):
+    assert set(ways.EFFORT) == set(ways.WAYS) == set(answers)
     for name, answer in answers.items():
         assert np.isfinite(answer.mean).all(), name
         assert len(answer.mean) == task.over.shape[0]

@@ -27,7 +27,7 @@ def test_a_world_is_the_same_however_many_there_are(contest):
 def test_costs_are_counted(contest):
     costs = contest.costs
     assert (contest.seconds > 0).all()
-    assert costs.loc["multilevel a subject (REML)", "models"] > 20
+    assert costs.loc["multilevel per subject (REML)", "models"] > 20
     assert costs.loc["one model", "tuned"] == 4
     dear, cheap = (
         costs.loc[way, "coefficients"]

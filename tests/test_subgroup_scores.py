@@ -150,7 +150,7 @@ RIDGE = "ridge, one penalty"
         ),
         ({"subject": 0.96}, "single", "holds with conditions"),
         (
-            {"change": [(("GLM a subject", p), "rmse", 0.105) for p in EVERYWHERE]},
+            {"change": [(("GLM per subject", p), "rmse", 0.105) for p in EVERYWHERE]},
             "needed",
             "does not hold",
         ),

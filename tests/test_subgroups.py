@@ -84,6 +84,7 @@ def test_cells_count_those_in_work_of_the_cohorts_seen(world):
     assert (cells["successes"] <= cells["trials"]).all()
     assert cells["successes"].sum() > len(world.seen) > 0
     assert cells["trials"].sum() == pytest.approx(3_000 * 4 / 5, rel=0.06)
+    assert cells["truth"].between(0, 1, inclusive="neither").all()
     gap = cells["successes"] / cells["trials"] - cells["truth"]
     assert np.average(gap, weights=cells["trials"]) == pytest.approx(0, abs=0.03)
 

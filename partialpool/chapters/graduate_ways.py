@@ -219,10 +219,9 @@ class Subject:
         self.known = np.isin(one, rows["provider"].to_numpy()[seen])
 
 
-def one_model(task, *, data=None, formula=FORMULA, seed=0):
+def one_model(task, *, seed=0):
     """One multilevel model: its posterior."""
-    seen = task.world.seen if data is None else data
-    posterior = fit(formula, seen, draws=DRAWS, seed=seed, progress=False)
+    posterior = fit(FORMULA, task.world.seen, draws=DRAWS, seed=seed, progress=False)
     mean = predict(posterior, task.rows, unseen="draw", seed=seed)["mean"].to_numpy()
     draws = task.over @ mean.reshape(-1, len(task.rows)).T
     sigma = np.sqrt((posterior["posterior"]["sigma"].to_numpy() ** 2).mean())
@@ -271,10 +270,10 @@ WAYS = {
     "GLM, main effects": main_effects,
     "GLM, all interactions": all_interactions,
     "GLM, chosen by AIC": chosen_by_aic,
-    "GLM a subject": glm_each,
+    "GLM per subject": glm_each,
     "ridge, one penalty": ridge_one,
     "ridge, four penalties": ridge_four,
-    "multilevel a subject (REML)": model_each,
+    "multilevel per subject (REML)": model_each,
     "one model (REML)": reml,
     "one model": one_model,
     "one model, spread by subject": spread_by_subject,
@@ -287,13 +286,13 @@ EFFORT = {
     "GLM, main effects": ("a formula", "why no course stands out"),
     "GLM, all interactions": ("a formula", "hundreds of coefficients"),
     "GLM, chosen by AIC": ("four formulas", "the choice"),
-    "GLM a subject": ("a loop", "which subjects are too small"),
+    "GLM per subject": ("a loop", "which subjects are too small"),
     "ridge, one penalty": ("dummies and a search", "the penalty; no intervals"),
     "ridge, four penalties": ("dummies and a search", "penalties; no intervals"),
-    "multilevel a subject (REML)": ("a loop", "three spreads a subject"),
+    "multilevel per subject (REML)": ("a loop", "three spreads per subject"),
     "one model (REML)": ("a formula", "four spreads, taken as known"),
-    "one model": ("the same formula", "four spreads, and their doubt"),
-    "one model, spread by subject": ("two formulas", "a spread more a subject"),
+    "one model": ("the same formula", "four spreads, uncertain ones"),
+    "one model, spread by subject": ("two formulas", "a spread for each subject"),
 }
 
 

@@ -10,8 +10,8 @@ from partialpool.plots import LOOKS
 POOLINGS = {"separate means": "none", "GLM, main effects": "complete", ONE: "partial"}
 NEUTRAL = {
     "GLM, all interactions": ("s", ":"),
-    "GLM a subject": ("^", ":"),
-    "multilevel a subject (REML)": ("v", "-."),
+    "GLM per subject": ("^", ":"),
+    "multilevel per subject (REML)": ("v", "-."),
     "ridge, one penalty": ("x", "-"),
 }
 

@@ -26,7 +26,7 @@ PLAIN = [
     "GLM, main effects",
     "GLM, all interactions",
     "GLM, chosen by AIC",
-    "GLM a subject",
+    "GLM per subject",
 ]
 # A subject is judged by its single graduates if there are as many in all worlds.
 FEWEST = 100
