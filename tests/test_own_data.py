@@ -88,6 +88,12 @@ pool.check_columns(
     people, outcome=OUTCOME, group=GROUP, predictors=[OF_GROUP, OF_ROW]
 )
 """,
+    "one-model": f"""
+table = pd.read_csv({str(SHOPS)!r})
+table["log_sales"] = np.log(table["sales"])
+OUTCOME, SUBGROUP = "log_sales", ["place", "shop"]
+FORMULA = "log_sales ~ 1 + floor_area + place + (1|shop)"
+""",
     "price": f"""
 graduates = pd.read_csv({str(SHOPS)!r})
 OUTCOME = "sales"
