@@ -15,7 +15,7 @@ from partialpool.poolings import one_way
 Z = 1.6449  # of a 90% interval
 SMALL = 30  # largest count of a small published cell
 BANDS = [0, 20, 40, np.inf]  # of size, for the GLM whose fall depends on it
-FOLDS, PENALTIES = 10, np.geomspace(0.1, 1e4, 16)
+FOLDS, PENALTIES = 10, np.geomspace(1, 1e4, 9)
 
 
 def _estimates(table, mean, sd=np.nan):
@@ -33,8 +33,8 @@ def raw(world):
 def subject_median(world):
     """Complete pooling: the subject's national median."""
     table = world.tables["both"]
-    own = world.tables["subject"].set_index("subject").reindex(table["subject"])
-    return _estimates(table, own["log_median"].to_numpy(), own["se"].to_numpy())
+    own = world.tables["subject"].set_index("subject")["se"].reindex(table["subject"])
+    return _estimates(table, table["national"], own.to_numpy())
 
 
 def threshold_rule(world):
@@ -55,61 +55,55 @@ def threshold_rule(world):
     return _estimates(cells, mean, se)
 
 
-def _dummies(table):
-    columns = [pd.get_dummies(table[name].astype(str), dtype=float) for name in CELL]
-    return [part.to_numpy() for part in columns]
-
-
 def _weighted(table):
-    """Design of subjects and providers, outcome and weights of measured cells."""
-    subjects, providers = _dummies(table)
+    """Design of subjects and providers, and outcome and weights of measured cells.
+
+    The outcome is the distance from the subject's national median, so that a subject
+    of which no cell is published is put at its national median.
+    """
+    parts = [pd.get_dummies(table[name].astype(str), dtype=float) for name in CELL]
+    subjects, providers = (part.to_numpy() for part in parts)
     seen = table["log_median"].notna().to_numpy()
-    y = table["log_median"].to_numpy()[seen]
-    return (
-        np.hstack([subjects, providers]),
-        subjects.shape[1],
-        seen,
-        y,
-        table["n"][seen],
-    )
+    y = (table["log_median"] - table["national"]).to_numpy()[seen]
+    n = table["n"].to_numpy()[seen]
+    return np.hstack([subjects, providers]), subjects.shape[1], seen, y, n
 
 
 def glm(world):
     """A GLM with main effects of subject and provider, weighted by count."""
     table = world.tables["both"]
     X, _, seen, y, n = _weighted(table)
-    weighted = X[seen] * np.sqrt(n.to_numpy())[:, None]
+    weighted = X[seen] * np.sqrt(n)[:, None]
     inverse = np.linalg.pinv(weighted.T @ weighted, hermitian=True)
     b = inverse @ (weighted.T @ (y * np.sqrt(n)))
     free = seen.sum() - np.linalg.matrix_rank(weighted)
     scale = (n * (y - X[seen] @ b) ** 2).sum() / free
     sd = np.sqrt(scale * np.einsum("ij,ij->i", X @ inverse, X))
-    return _estimates(table, X @ b, sd)
+    return _estimates(table, table["national"] + X @ b, sd)
 
 
 def ridge(world):
     """The same GLM, its providers held back by a penalty that cross-validation sets."""
     table = world.tables["both"]
     X, subjects, seen, y, n = _weighted(table)
-    n, rows = n.to_numpy(), X[seen]
+    rows = X[seen]
     fold = np.arange(len(y)) % FOLDS
-    base = y.mean()
 
     def solve(some, penalty):
         A = (rows[some] * n[some, None]).T @ rows[some]
         at = np.arange(len(A))
         A[at, at] += np.where(at < subjects, 1e-3, penalty)
-        return np.linalg.solve(A, rows[some].T @ (n[some] * (y[some] - base)))
+        return np.linalg.solve(A, rows[some].T @ (n[some] * y[some]))
 
     losses = []
     for penalty in PENALTIES:
         loss = 0.0
         for k in range(FOLDS):
-            left = y - base - rows @ solve(fold != k, penalty)
+            left = y - rows @ solve(fold != k, penalty)
             loss += (n * left**2)[fold == k].sum()
         losses.append(loss)
     best = PENALTIES[int(np.argmin(losses))]
-    return _estimates(table, base + X @ solve(slice(None), best))
+    return _estimates(table, table["national"] + X @ solve(slice(None), best))
 
 
 def glm_fall(world):
@@ -140,20 +134,23 @@ def glm_fall(world):
 def by_subject(world):
     """One hierarchy for each subject: Fay and Herriot, by quadrature."""
     table = world.tables["both"]
-    wide = table.pivot(index="subject", columns="provider")
-    y, se = wide["log_median"].to_numpy(), wide["se"].to_numpy()
-    pooled = one_way(y, np.where(np.isnan(se), 1.0, se), tau_prior=0.3)
-    found = {}
-    for name in ("mean", "low", "high"):
-        found[name] = pd.DataFrame(getattr(pooled, name), wide.index, wide["n"].columns)
+    wide = table.pivot(index="subject", columns="provider")[["log_median", "se"]]
+    wide = wide[wide["log_median"].notna().sum(axis=1) >= 2]
+    y, se = wide["log_median"], wide["se"].fillna(1.0)
+    pooled = one_way(y.to_numpy(), se.to_numpy(), tau_prior=0.3)
+    ends = {"log_mean": pooled.mean, "low": pooled.low, "high": pooled.high}
+    found = {k: pd.DataFrame(v, y.index, y.columns).stack() for k, v in ends.items()}
     index = pd.MultiIndex.from_frame(table[CELL])
-    every = pd.DataFrame({k: v.stack(future_stack=True) for k, v in found.items()})
-    return every.reindex(index).rename(columns={"mean": "log_mean"})
+    found = pd.DataFrame(found).reindex(index)
+    # A subject with fewer than two published cells has nothing of its own to pool.
+    alone = subject_median(world)["log_mean"]
+    return found.assign(log_mean=found["log_mean"].fillna(alone))
 
 
 def _filled(world, method):
     table = world.tables["both"]
-    found = fill(table, method=method, prior_sd=0.3).table
+    options = {"predictors": "national", "method": method, "prior_sd": 0.3}
+    found = fill(table, points=32, **options).table
     return _estimates(table, found["log_mean"], found["log_sd"])
 
 
@@ -218,8 +215,7 @@ def parts_of(world):
 
 def _score(estimates, world, parts):
     truth = world.truth.reindex(estimates.index)
-    subject = world.tables["subject"].set_index("subject")["log_median"]
-    centre = subject.reindex(estimates.index.get_level_values("subject")).to_numpy()
+    centre = world.tables["both"]["national"].to_numpy()
     x = estimates["log_mean"] - centre
     y = world.later.reindex(estimates.index) - centre
     seen = y.notna() & x.notna()
@@ -234,11 +230,8 @@ def _score(estimates, world, parts):
             "sxx": (x**2).where(seen),
         }
     )
-    return (
-        scores.groupby(parts.reindex(estimates.index))
-        .mean()
-        .drop("none", errors="ignore")
-    )
+    by_part = scores.groupby(parts.to_numpy()).mean().rename_axis("part")
+    return by_part.drop("none", errors="ignore")
 
 
 def judge(found):

@@ -128,10 +128,10 @@ def draw_world(setting, *, df=np.inf, size_effect=0.0, cutoff=11, seed):
     effect = _draw_effects(cells, df, rng) + size_effect * cells["size"].to_numpy()
     courses = setting.truth.provider_subject.assign(effect=effect)
     truth = replace(setting.truth, provider_subject=courses)
-    rows, later = (
-        simulate_graduates(GRADUATES, years=5, truth=truth, seed=rng)[0] for _ in "12"
-    )
-    rows["area"] = rows["subject"].astype(str).map(lambda s: AREAS.get(s, s))
+    everybody, _ = simulate_graduates(2 * GRADUATES, years=5, truth=truth, seed=rng)
+    now = rng.permutation(len(everybody)) < GRADUATES
+    rows, later = everybody[now].copy(), everybody[~now]
+    rows["area"] = rows["subject"].map(lambda s: AREAS.get(s, s)).astype("category")
     newest = rows["cohort"] == 2
     index = cells.index.to_frame(index=False)
     options = {"by": CELL, "cells": index, "cutoff": cutoff, "hide_counts": True}
@@ -142,16 +142,13 @@ def draw_world(setting, *, df=np.inf, size_effect=0.0, cutoff=11, seed):
         "area": publish(rows, by=["area", "provider"], cutoff=cutoff),
         "subject": publish(rows, by="subject", cutoff=cutoff),
     }
-    measured = {
-        name: measure(
-            table, cutoff=cutoff, sd_by=[c for c in ("subject",) if c in table]
-        )
-        for name, table in tables.items()
-        if name != "subject"
-    }
-    measured["subject"] = measure(tables["subject"], cutoff=cutoff, sd_by="subject")
+    measured = {k: measure(v, cutoff=cutoff) for k, v in tables.items() if k == "area"}
+    for name in ("both", "first", "newest", "subject"):
+        measured[name] = measure(tables[name], cutoff=cutoff, sd_by="subject")
+    national = measured["subject"].set_index("subject")["log_median"]
+    measured["both"]["national"] = measured["both"]["subject"].map(national)
     after = publish(later, **options).set_index(CELL)["median"]
-    true = pd.Series(cells["base"] + effect, cells.index, name="truth")
+    true = (cells["base"] + effect).rename("truth").reorder_levels(CELL)
     return World(measured, np.log(after), true, rows)
 
 

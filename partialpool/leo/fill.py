@@ -10,8 +10,8 @@ from partialpool.columns import as_list
 from partialpool.faults import TableError, refuse
 from partialpool.scores import check_prob
 
-STEPS = np.linspace(-3.5, 3.5, 9)  # of each log standard deviation, in its own errors
 SMALLEST = 1e-3  # standard deviation of log pay that counts as none
+WIDER = 1.2  # points are spread so much wider than the posterior looks at its mode
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Filled:
         ``log_mean`` and ``log_sd`` of the cell's log median, and ``weight`` of its own
         measurement, 0 where it has none.
     spread : pandas.DataFrame
-        Standard deviation of log medians between groups (row ``group``) and of cells
-        about what their row and column say (``cell``): ``estimate``, ``low``,
-        ``high``. Without Bayes the last two are missing.
+        Standard deviations of log medians: a row for each grouping, and ``cell`` for
+        what is a cell's own: ``estimate``, ``low``, ``high``. By REML the last two
+        are missing.
     effects : pandas.DataFrame
-        ``mean`` and ``sd`` of every common effect, of groups first those of `pooled`.
+        ``mean`` and ``sd`` of the intercept, the predictors and every group.
     """
 
     table: pd.DataFrame
@@ -40,37 +40,37 @@ class Filled:
 def fill(
     measured,
     *,
-    common="subject",
-    pooled="provider",
+    groups=("subject", "provider"),
     predictors=(),
     method="bayes",
     prior_sd=None,
+    points=256,
     ci_prob=0.9,
 ):
     r"""Estimate all cells of a published table from those with a measurement.
 
-    The model: a cell's log median is the effect of its row (such as a subject), of its
-    column (a provider, partially pooled) and of its own (partially pooled too), and
-    the published median measures it with a known standard error. Cells without a
-    measurement get the prediction for a new cell of that row and column.
+    The model: a cell's log median is an intercept, the effect of each of its groups
+    (its subject, its provider) and one of its own, all partially pooled, and the
+    published median measures it with a known standard error. A cell without a
+    measurement gets the prediction for a new cell of its groups.
 
     Parameters
     ----------
     measured : pandas.DataFrame
         One row per cell, with ``log_median`` and ``se``, both missing where nothing
         was published: what :func:`~partialpool.leo.measure` returns.
-    common : str
-        Column whose labels each have an effect of their own, not pooled.
-    pooled : str
-        Column whose labels are partially pooled.
+    groups : str or list of str
+        Columns of labels, partially pooled.
     predictors : str or list of str
         Columns of numbers, known for every cell, that help to predict.
     method : {"bayes", "reml"}
-        Whether the two standard deviations are integrated over, or set to their best
+        Whether the standard deviations are integrated over, or set to their best
         (restricted likelihood) and taken as known.
     prior_sd : float, optional
-        Standard deviation of the half-normal priors of both. By default that of the
-        measurements.
+        Standard deviation of the half-normal priors of all standard deviations. By
+        default that of the measurements.
+    points : int
+        Number of points of the integral, a power of 2.
     ci_prob : float
         Probability of the equal-tailed intervals.
 
@@ -81,18 +81,18 @@ def fill(
     Raises
     ------
     TableError
-        If a column is missing, a label of `common` has no measured cell, or there are
-        too few.
+        If a column is missing, a predictor has gaps, or too few cells are measured.
     ValueError
         If `method` is neither of the two.
 
     Notes
     -----
     Fay and Herriot (1979), *Journal of the American Statistical Association* 74, with
-    crossed effects. Given the two standard deviations everything is normal and has a
-    closed form; these are integrated over a grid of nine by nine about the mode.
-    Intervals are those of a normal distribution with the mean and variance of the
-    mixture.
+    crossed effects. Given the standard deviations everything is normal and has a
+    closed form; these are integrated over by importance sampling from the normal
+    distribution at the mode of their logs, at the points of a fixed Sobol sequence, so
+    that a call is repeatable. Intervals are those of a normal distribution with the
+    mean and variance of the mixture.
 
     Examples
     --------
@@ -102,168 +102,160 @@ def fill(
     >>> bool(filled.table["median"].isna().any())
     False
     """
+    from scipy.special import ndtri
+
     check_prob(ci_prob)
     if method not in ("bayes", "reml"):
         raise ValueError(f"method is {method!r}: give 'bayes' or 'reml'.")
-    model = _Crossed(measured, common, pooled, as_list(predictors))
-    points, weights, spread = model.spreads(method, prior_sd, ci_prob)
-    parts = [model.cells(*point) for point in points]
-    mean, variance, own = (np.array([part[i] for part in parts]) for i in range(3))
-    centre = weights @ mean
-    sd = np.sqrt(weights @ (variance + (mean - centre) ** 2))
-    z = _normal_quantile((1 + ci_prob) / 2)
-    table = pd.DataFrame(
-        {
-            "median": np.exp(centre),
-            "low": np.exp(centre - z * sd),
-            "high": np.exp(centre + z * sd),
-            "log_mean": centre,
-            "log_sd": sd,
-            "weight": weights @ own,
-        },
-        measured.index,
-    )
-    return Filled(table, spread, model.effects(points, weights))
+    model = _Crossed(measured, as_list(groups), as_list(predictors))
+    if method == "reml":
+        sds, weights = model.best_sds()[None], np.ones(1)
+    else:
+        sds, weights = model.integrate(prior_sd or model.y.std(), points)
+    solved = [model.solve(each)[:2] for each in sds]
+    cells = [model.cells(each, *found) for each, found in zip(sds, solved, strict=True)]
+    mean, variance, own = (np.array(part) for part in zip(*cells, strict=True))
+    centre, sd = _mix(mean, variance, weights)
+    half = ndtri((1 + ci_prob) / 2) * sd
+    ends = {"low": np.exp(centre - half), "high": np.exp(centre + half)}
+    columns = {"median": np.exp(centre), **ends, "log_mean": centre, "log_sd": sd}
+    table = pd.DataFrame({**columns, "weight": weights @ own}, measured.index)
+    probs = (1 - ci_prob) / 2, 0.5, (1 + ci_prob) / 2
+    low, middle, high = np.array([_quantiles(x, weights, probs) for x in sds.T]).T
+    if method == "reml":
+        low, high = np.full((2, len(middle)), np.nan)
+    spread = {"estimate": middle, "low": low, "high": high}
+    spread = pd.DataFrame(spread, [*as_list(groups), "cell"])
+    return Filled(table, spread, model.effects(solved, weights))
 
 
 class _Crossed:
-    """Sums of a table of cells, and its posterior given the standard deviations."""
+    """A table of cells as a matrix, and its posterior given the standard deviations."""
 
-    def __init__(self, measured, common, pooled, predictors):
-        _check(measured, common, pooled, predictors)
-        rows, self.labels = pd.factorize(measured[common], sort=True)
-        columns, groups = pd.factorize(measured[pooled], sort=True)
+    def __init__(self, measured, groups, predictors):
+        _check(measured, groups, predictors)
         x = measured[predictors].to_numpy(float)
-        x = x - x.mean(0)
-        self.first, self.count = len(self.labels) + len(predictors), len(groups)
-        design = np.zeros((len(measured), self.first + self.count))
-        every = np.arange(len(measured))
-        design[every, rows] = 1
-        design[:, len(self.labels) : self.first] = x
-        design[every, self.first + columns] = 1
-        self.names = [*self.labels, *predictors, *groups]
-        self.design = design
-        measures = measured[["log_median", "se"]].notna()
-        self.seen = measures.all(axis=1).to_numpy()
-        lost = set(range(len(self.labels))) - set(rows[self.seen])
-        if lost:
-            named = faults.some([self.labels[i] for i in sorted(lost)], "label")
+        parts, names = [np.ones((len(x), 1)), x - x.mean(0)], ["intercept", *predictors]
+        self.first, owner = len(names), []
+        for k, name in enumerate(groups):
+            code, labels = pd.factorize(measured[name], sort=True)
+            parts.append(np.eye(len(labels))[code])
+            names += list(labels)
+            owner += [k] * len(labels)
+        self.design, self.names = np.hstack(parts), names
+        self.owner = np.array(owner)
+        self.sizes = np.bincount(self.owner)
+        self.seen = measured[["log_median", "se"]].notna().all(axis=1).to_numpy()
+        if self.seen.sum() < self.first + len(groups) + 3:
             raise TableError(
-                f"Column {faults.quote(common)} has {named} without a measured cell, "
-                "of which nothing can be said: drop them, or use a coarser column."
+                f"Only {self.seen.sum()} cells are measured, too few for "
+                f"{len(groups) + 1} standard deviations: use coarser cells."
             )
-        if self.seen.sum() < self.first + 3:
-            raise TableError(
-                f"Only {self.seen.sum()} cells are measured, too few for {self.first} "
-                "common effects and two standard deviations: use a coarser column."
-            )
-        self.y = measured["log_median"].to_numpy(float)[self.seen]
-        self.middle = self.y.mean()
-        self.y = self.y - self.middle
+        y = measured["log_median"].to_numpy(float)[self.seen]
+        self.middle = y.mean()
+        self.y, self.known = y - self.middle, self.design[self.seen]
         self.error = measured["se"].to_numpy(float)[self.seen] ** 2
-        self.known = design[self.seen]
 
-    def solve(self, group, cell):
+    def solve(self, sds):
         """Return the effects, their covariance, and the log restricted likelihood."""
-        precision = 1 / (self.error + cell**2)
+        precision = 1 / (self.error + sds[-1] ** 2)
         weighted = self.known * precision[:, None]
         A = weighted.T @ self.known
-        A[np.arange(self.first, len(A)), np.arange(self.first, len(A))] += group**-2
-        root = np.linalg.cholesky(A)
-        inverse = np.linalg.inv(root)
+        at = np.arange(self.first, len(A))
+        A[at, at] += sds[self.owner] ** -2
+        inverse = np.linalg.inv(np.linalg.cholesky(A))
         cov = inverse.T @ inverse
-        b = cov @ (weighted.T @ self.y)
-        log = 0.5 * (np.log(precision).sum() - 2 * self.count * np.log(group))
-        log -= np.log(np.diag(root)).sum()
-        log -= 0.5 * (precision @ self.y**2 - (weighted.T @ self.y) @ b)
+        right = weighted.T @ self.y
+        b = cov @ right
+        log = 0.5 * np.log(precision).sum() - self.sizes @ np.log(sds[:-1])
+        log += np.log(np.diag(inverse)).sum()
+        log -= 0.5 * (precision @ self.y**2 - right @ b)
         return b, cov, log
 
-    def spreads(self, method, prior_sd, ci_prob):
-        """Points of both standard deviations, their weights, and a summary."""
+    def best_sds(self, prior_sd=None):
+        """Return the mode, with a prior that of the logs."""
+        return self._find(prior_sd)[0]
+
+    def _find(self, prior_sd):
         from scipy.optimize import minimize
 
-        scale = prior_sd or self.y.std()
-        bayes = method == "bayes"
-
         def loss(logs):
-            group, cell = np.exp(np.maximum(logs, np.log(SMALLEST)))
-            prior = -((group**2 + cell**2) / (2 * scale**2)) + np.sum(logs)
-            return -self.solve(group, cell)[2] - bayes * prior
+            sds = np.exp(np.clip(logs, np.log(SMALLEST), 3))
+            value = -self.solve(sds)[2]
+            if prior_sd:
+                value += (sds**2).sum() / (2 * prior_sd**2) - np.sum(logs)
+            return value
 
-        start = np.log(np.maximum([self.y.std() / 3] * 2, 2 * SMALLEST))
-        options = {"xatol": 1e-3, "fatol": 1e-4}
-        best = minimize(loss, start, method="Nelder-Mead", options=options).x
-        best = np.maximum(best, np.log(SMALLEST))
-        if not bayes:
-            none = np.full(2, np.nan)
-            return [np.exp(best)], np.ones(1), _summary(np.exp(best), none, none)
-        step = _errors(loss, best)
-        sides = [best[i] + step[i] * STEPS for i in range(2)]
-        grid = np.array([(a, b) for a in sides[0] for b in sides[1]])
-        log = -np.array([loss(point) for point in grid])
-        weights = np.exp(log - log.max())
-        weights /= weights.sum()
-        points = np.exp(np.maximum(grid, np.log(SMALLEST)))
-        ends = (1 - ci_prob) / 2, 0.5, (1 + ci_prob) / 2
-        found = [_quantiles(points[:, i], weights, ends) for i in range(2)]
-        low, middle, high = np.array(found).T
-        return points, weights, _summary(middle, low, high)
+        start = np.full(
+            len(self.sizes) + 1, np.log(max(self.y.std() / 3, 2 * SMALLEST))
+        )
+        bounds = [(np.log(SMALLEST), 3)] * len(start)
+        best = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+        return np.exp(best), best, loss
 
-    def cells(self, group, cell):
-        """Mean, variance and own weight of every cell, given both."""
-        b, cov, _ = self.solve(group, cell)
-        mean = self.design @ b
-        about = np.einsum("ij,ij->i", self.design @ cov, self.design)
-        own = np.zeros(len(mean))
-        own[self.seen] = cell**2 / (cell**2 + self.error)
-        left = np.zeros(len(mean))
+    def integrate(self, prior_sd, points):
+        """Points of the standard deviations, one a row, and their weights."""
+        from scipy.special import ndtri
+        from scipy.stats import qmc
+
+        _, best, loss = self._find(prior_sd)
+        root = WIDER * np.linalg.cholesky(_covariance(loss, best))
+        sobol = qmc.Sobol(len(best), rng=np.random.default_rng(0)).random(points)
+        z = ndtri(np.clip(sobol, 1e-9, 1 - 1e-9))
+        logs = np.maximum(best + z @ root.T, np.log(SMALLEST))
+        weights = np.array([-loss(each) for each in logs]) + 0.5 * (z**2).sum(1)
+        weights = np.exp(weights - weights.max())
+        return np.exp(logs), weights / weights.sum()
+
+    def cells(self, sds, b, cov):
+        """Mean, variance and own weight of every cell."""
+        mean, cell = self.design @ b, sds[-1] ** 2
+        about = ((self.design @ cov) * self.design).sum(1)
+        own, left = np.zeros((2, len(mean)))
+        own[self.seen] = cell / (cell + self.error)
         left[self.seen] = self.y - mean[self.seen]
-        variance = cell**2 * (1 - own) + (1 - own) ** 2 * about
+        variance = cell * (1 - own) + (1 - own) ** 2 * about
         return mean + own * left + self.middle, variance, own
 
-    def effects(self, points, weights):
-        """Mean and standard deviation of common effects and groups."""
-        solved = [self.solve(*point)[:2] for point in points]
-        mean = np.array([b for b, _ in solved])
-        centre = weights @ mean
-        variance = np.array([np.diag(cov) for _, cov in solved])
-        sd = np.sqrt(weights @ (variance + (mean - centre) ** 2))
-        centre = centre + self.middle * (np.arange(len(centre)) < len(self.labels))
+    def effects(self, solved, weights):
+        """Mean and standard deviation of every effect."""
+        mean, cov = (np.array(part) for part in zip(*solved, strict=True))
+        variance = np.diagonal(cov, axis1=1, axis2=2)
+        centre, sd = _mix(mean, variance, weights)
+        centre[0] += self.middle
         return pd.DataFrame({"mean": centre, "sd": sd}, self.names)
 
 
-def _errors(loss, best, step=0.1):
-    """How far each coordinate may be off, from the curvature at the best."""
-    here = loss(best)
-    curve = []
-    for move in np.eye(2) * step:
-        bend = loss(best + move) - 2 * here + loss(best - move)
-        curve.append(max(bend / step**2, 1.0))
-    return 1 / np.sqrt(curve)
+def _mix(mean, variance, weights):
+    """Mean and standard deviation of a mixture: one row a part."""
+    centre = weights @ mean
+    return centre, np.sqrt(weights @ (variance + (mean - centre) ** 2))
 
 
-def _quantiles(values, weights, ends):
-    marginal = pd.Series(weights).groupby(values.round(12)).sum()
-    total = marginal.cumsum() - marginal / 2
-    return np.exp(np.interp(ends, total, np.log(marginal.index)))
+def _covariance(loss, best, step=0.15):
+    """Invert the curvature at the mode, by differences; flat directions are held in."""
+    move, here = step * np.eye(len(best)), loss(best)
+    curve = np.empty((len(best), len(best)))
+    for i, a in enumerate(move):
+        for j, b in enumerate(move[: i + 1]):
+            bend = loss(best + a + b) - loss(best + a) - loss(best + b) + here
+            if i == j:
+                bend = loss(best + a) + loss(best - a) - 2 * here
+            curve[i, j] = curve[j, i] = bend / step**2
+    value, vector = np.linalg.eigh(curve)
+    return (vector / np.maximum(value, 0.5)) @ vector.T
 
 
-def _summary(estimate, low, high):
-    columns = {"estimate": estimate, "low": low, "high": high}
-    return pd.DataFrame(columns, ["group", "cell"])
+def _quantiles(values, weights, probs):
+    order = np.argsort(values)
+    total = np.cumsum(weights[order]) - weights[order] / 2
+    return np.interp(probs, total, values[order])
 
 
-def _normal_quantile(prob):
-    from scipy.special import ndtri
-
-    return float(ndtri(prob))
-
-
-def _check(measured, common, pooled, predictors):
+def _check(measured, groups, predictors):
     if not isinstance(measured, pd.DataFrame):
         refuse(faults.no_table(measured, "give what measure() returns"))
-    needed = ["log_median", "se", common, pooled, *predictors]
-    there = measured.columns
+    needed, there = ["log_median", "se", *groups, *predictors], measured.columns
     refuse(*(faults.absent(name, there) for name in needed if name not in measured))
-    gaps = [(n, int(measured[n].isna().sum())) for n in predictors]
-    refuse(*(faults.missing(n, k, len(measured)) for n, k in gaps if k))
+    gaps = {name: int(measured[name].isna().sum()) for name in [*groups, *predictors]}
+    refuse(*(faults.missing(n, k, len(measured)) for n, k in gaps.items() if k))

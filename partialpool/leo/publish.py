@@ -8,7 +8,7 @@ from partialpool.columns import as_list
 from partialpool.faults import refuse
 from partialpool.leo.tidy import COUNTS, OFFICIAL, QUARTILES, VALUES, WRITTEN
 
-PROBABILITIES = [0.25, 0.5, 0.75]
+PROBABILITIES = np.array([0.25, 0.5, 0.75])
 
 
 def publish(
@@ -86,28 +86,33 @@ def publish(
     """
     by = as_list(by)
     _check(table, by, earnings, fpe, cells)
-    share = table[fpe].astype(float) if fpe else pd.Series(1.0, table.index)
-    pay = table[earnings].astype(float)
-    rows = table[by].assign(all=share, paid=share.where(pay.notna(), 0.0), pay=pay)
-    groups = rows.groupby(by, observed=True)
-    counts = groups[["all", "paid"]].sum()
-    quartiles = groups["pay"].quantile(PROBABILITIES).unstack()
+    cell = table.groupby(by, observed=True).ngroup().to_numpy()
+    first = np.unique(cell, return_index=True)
+    keep = first[0] >= 0
+    names = table[by].iloc[first[1][keep]]
+    index = pd.MultiIndex.from_frame(names) if len(by) > 1 else pd.Index(names[by[0]])
+    share = table[fpe].to_numpy(float) if fpe else np.ones(len(table))
+    pay = table[earnings].to_numpy(float)
+    counts, quartiles = _add_up(cell, share, pay, keep.sum())
+    counts = pd.DataFrame(counts, index, COUNTS)
+    quartiles = pd.DataFrame(quartiles, index, QUARTILES)
     if cells is not None:
         index = pd.MultiIndex.from_frame(cells[by].drop_duplicates())
         index = index.get_level_values(0) if len(by) == 1 else index
         counts = counts.reindex(index, fill_value=0.0)
         quartiles = quartiles.reindex(index)
-    paid = counts["paid"]
+    paid = counts["in_earnings"].to_numpy()
     status = np.select([paid >= cutoff, paid > 0], ["published", "suppressed"], "none")
-    shown = round_half_up(counts, count_to).set_axis(COUNTS, axis=1)
-    quartiles = round_half_up(quartiles, pounds_to).set_axis(QUARTILES, axis=1)
-    published = pd.concat([shown, quartiles.where(paid >= cutoff)], axis=1)
-    published["status"] = status
-    published["count_status"] = np.where(
-        hide_counts & (status == "suppressed"), "suppressed", "published"
+    hidden = hide_counts & (status == "suppressed")
+    shown, quartiles = (
+        round_half_up(counts, count_to),
+        round_half_up(quartiles, pounds_to),
     )
-    hidden = published["count_status"] == "suppressed"
-    published["in_earnings"] = published["in_earnings"].mask(hidden)
+    quartiles[status != "published"] = np.nan
+    shown.loc[hidden, "in_earnings"] = np.nan
+    published = pd.concat([shown, quartiles], axis=1)
+    published["status"] = status
+    published["count_status"] = np.where(hidden, "suppressed", "published")
     published = published.sort_index().reset_index()
     for name in by:
         if isinstance(published[name].dtype, pd.CategoricalDtype):
@@ -116,6 +121,25 @@ def publish(
     if path is not None:
         _official(published).to_csv(path, index=False)
     return published
+
+
+def _add_up(cell, share, pay, cells):
+    """Counts of all and of those with pay, and quartiles of pay, by cell."""
+    paid = ~np.isnan(pay) & (cell >= 0)
+    known = cell >= 0
+    counts = [np.bincount(cell[known], share[known], cells)]
+    counts.append(np.bincount(cell[paid], share[paid], cells))
+    order = np.lexsort((pay[paid], cell[paid]))
+    ordered = np.append(pay[paid][order], np.nan)
+    rows = np.bincount(cell[paid], minlength=cells)
+    start = np.cumsum(rows) - rows
+    at = np.maximum(rows - 1, 0)[:, None] * PROBABILITIES
+    low = start[:, None] + np.floor(at).astype(int)
+    high = np.minimum(low + 1, start[:, None] + np.maximum(rows - 1, 0)[:, None])
+    part = at - np.floor(at)
+    quartiles = (1 - part) * ordered[low] + part * ordered[high]
+    quartiles[rows == 0] = np.nan
+    return np.column_stack(counts), quartiles
 
 
 def round_half_up(values, to):
