@@ -149,8 +149,7 @@ def by_subject(world):
 
 def _filled(world, method):
     table = world.tables["both"]
-    options = {"predictors": "national", "method": method, "prior_sd": 0.3}
-    found = fill(table, points=32, **options).table
+    found = fill(table, scale="sd", method=method, prior_sd=0.3, points=32).table
     return _estimates(table, found["log_mean"], found["log_sd"])
 
 
@@ -247,8 +246,9 @@ def judge(found):
     rows = {}
     for key, some in found.groupby(["part", "way"], sort=False):
         worlds = len(some)
-        slope = some["sxy"].mean() / some["sxx"].mean()
-        left = (some["sxy"] - slope * some["sxx"]).sem() / some["sxx"].mean()
+        xx = some["sxx"].mean() or np.nan
+        slope = some["sxy"].mean() / xx
+        left = (some["sxy"] - slope * some["sxx"]).sem() / xx
         rmse = np.sqrt(some["mse"].mean())
         rows[key] = {
             "rmse": rmse,

@@ -42,6 +42,7 @@ def fill(
     *,
     groups=("subject", "provider"),
     predictors=(),
+    scale=None,
     method="bayes",
     prior_sd=None,
     points=256,
@@ -63,6 +64,10 @@ def fill(
         Columns of labels, partially pooled.
     predictors : str or list of str
         Columns of numbers, known for every cell, that help to predict.
+    scale : str, optional
+        Column of numbers above 0: how far apart cells lie, relative to others, such as
+        the standard deviation of pay within their subject. Effects of groups and of
+        cells are multiplied by it, after its average is set to 1.
     method : {"bayes", "reml"}
         Whether the standard deviations are integrated over, or set to their best
         (restricted likelihood) and taken as known.
@@ -107,7 +112,7 @@ def fill(
     check_prob(ci_prob)
     if method not in ("bayes", "reml"):
         raise ValueError(f"method is {method!r}: give 'bayes' or 'reml'.")
-    model = _Crossed(measured, as_list(groups), as_list(predictors))
+    model = _Crossed(measured, as_list(groups), as_list(predictors), scale)
     if method == "reml":
         sds, weights = model.best_sds()[None], np.ones(1)
     else:
@@ -132,14 +137,16 @@ def fill(
 class _Crossed:
     """A table of cells as a matrix, and its posterior given the standard deviations."""
 
-    def __init__(self, measured, groups, predictors):
-        _check(measured, groups, predictors)
+    def __init__(self, measured, groups, predictors, scale):
+        _check(measured, groups, [*predictors, *([scale] if scale else [])])
         x = measured[predictors].to_numpy(float)
         parts, names = [np.ones((len(x), 1)), x - x.mean(0)], ["intercept", *predictors]
         self.first, owner = len(names), []
+        wide = measured[scale].to_numpy(float) if scale else np.ones(len(x))
+        wide = wide / wide.mean()
         for k, name in enumerate(groups):
             code, labels = pd.factorize(measured[name], sort=True)
-            parts.append(np.eye(len(labels))[code])
+            parts.append(np.eye(len(labels))[code] * wide[:, None])
             names += list(labels)
             owner += [k] * len(labels)
         self.design, self.names = np.hstack(parts), names
@@ -155,10 +162,11 @@ class _Crossed:
         self.middle = y.mean()
         self.y, self.known = y - self.middle, self.design[self.seen]
         self.error = measured["se"].to_numpy(float)[self.seen] ** 2
+        self.wide = wide**2
 
     def solve(self, sds):
         """Return the effects, their covariance, and the log restricted likelihood."""
-        precision = 1 / (self.error + sds[-1] ** 2)
+        precision = 1 / (self.error + sds[-1] ** 2 * self.wide[self.seen])
         weighted = self.known * precision[:, None]
         A = weighted.T @ self.known
         at = np.arange(self.first, len(A))
@@ -209,10 +217,10 @@ class _Crossed:
 
     def cells(self, sds, b, cov):
         """Mean, variance and own weight of every cell."""
-        mean, cell = self.design @ b, sds[-1] ** 2
+        mean, cell = self.design @ b, sds[-1] ** 2 * self.wide
         about = ((self.design @ cov) * self.design).sum(1)
         own, left = np.zeros((2, len(mean)))
-        own[self.seen] = cell / (cell + self.error)
+        own[self.seen] = cell[self.seen] / (cell[self.seen] + self.error)
         left[self.seen] = self.y - mean[self.seen]
         variance = cell * (1 - own) + (1 - own) ** 2 * about
         return mean + own * left + self.middle, variance, own
