@@ -15,7 +15,7 @@ from partialpool.poolings import one_way
 Z = 1.6449  # of a 90% interval
 SMALL = 30  # largest count of a small published cell
 BANDS = [0, 20, 40, np.inf]  # of size, for the GLM whose fall depends on it
-FOLDS, PENALTIES = 10, np.geomspace(1, 1e4, 9)
+FOLDS, PENALTIES = 5, np.geomspace(1, 1e4, 9)
 
 
 def _estimates(table, mean, sd=np.nan):
@@ -170,7 +170,6 @@ WAYS = {
     "GLM": glm,
     "ridge": ridge,
     "GLM, fall by size": glm_fall,
-    "hierarchy by subject": by_subject,
     "hierarchy, REML": reml,
     "hierarchy, Bayes": bayes,
 }
