@@ -6,7 +6,6 @@ import pandas as pd
 from partialpool.plots import LOOKS
 
 
-
 def plot_gaps(measured, filled, truth, *, subject, axes=None):
     """Draw one subject's providers as published, and filled.
 
