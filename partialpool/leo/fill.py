@@ -114,10 +114,10 @@ def fill(
         raise ValueError(f"method is {method!r}: give 'bayes' or 'reml'.")
     model = _Crossed(measured, as_list(groups), as_list(predictors), scale)
     if method == "reml":
-        sds, weights = model.best_sds()[None], np.ones(1)
+        sds, weights = np.exp(model.mode())[None], np.ones(1)
         solved = [model.solve(sds[0])[:2]]
     else:
-        sds, solved, weights = model.integrate(prior_sd or model.y.std(), points)
+        sds, weights, solved = model.integrate(prior_sd or model.y.std(), points)
     cells = [model.cells(each, *found) for each, found in zip(sds, solved, strict=True)]
     mean, variance, own = (np.array(part) for part in zip(*cells, strict=True))
     centre, sd = _mix(mean, variance, weights)
@@ -180,58 +180,46 @@ class _Crossed:
         log -= 0.5 * (precision @ self.y**2 - right @ b)
         return b, cov, log
 
-    def best_sds(self):
-        """Return the standard deviations of the highest restricted likelihood."""
-        return np.exp(self._mode(None))
+    def density(self, logs, prior_sd=None):
+        """Return effects, covariance, and the log density of the sds' logs.
 
-    def _slope(self, sds, b, cov):
-        """Slope of the log restricted likelihood in the logs of all of them."""
-        squares = (b**2 + np.diag(cov))[self.first :] / sds[self.owner] ** 2
-        groups = np.bincount(self.owner, squares) - self.sizes
-        cell = sds[-1] ** 2 * self.wide[self.seen]
-        precision = 1 / (self.error + cell)
-        left = (self.y - self.known @ b) ** 2
-        left += ((self.known @ cov) * self.known).sum(1)
-        own = (cell * precision * (left * precision - 1)).sum()
-        return np.append(groups, own)
-
-    def _density(self, logs, prior_sd):
-        """Log density of the logs, and what was solved for it."""
-        sds = np.exp(logs)
+        Without a prior the density is the restricted likelihood.
+        """
+        sds = np.exp(np.clip(logs, np.log(SMALLEST), 3))
         b, cov, log = self.solve(sds)
         if prior_sd:
-            log += np.sum(logs) - (sds**2).sum() / (2 * prior_sd**2)
-        return log, sds, b, cov
+            log -= (sds**2).sum() / (2 * prior_sd**2) - np.sum(logs)
+        return b, cov, log
 
-    def _mode(self, prior_sd):
+    def mode(self, prior_sd=None):
+        """Return the logs of the standard deviations where the density is highest."""
         from scipy.optimize import minimize
 
         def loss(logs):
-            log, sds, b, cov = self._density(logs, prior_sd)
-            slope = self._slope(sds, b, cov)
-            if prior_sd:
-                slope += 1 - (sds / prior_sd) ** 2
-            return -log, -slope
+            return -self.density(logs, prior_sd)[2]
 
-        first = np.log(max(self.y.std() / 3, 2 * SMALLEST))
-        start = np.full(len(self.sizes) + 1, first)
-        options = {"bounds": [(np.log(SMALLEST), 3)] * len(start), "jac": True}
-        return minimize(loss, start, method="L-BFGS-B", **options).x
+        start = np.full(
+            len(self.sizes) + 1, np.log(max(self.y.std() / 3, 2 * SMALLEST))
+        )
+        bounds = [(np.log(SMALLEST), 3)] * len(start)
+        return minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
 
     def integrate(self, prior_sd, points):
-        """Solve at points of the standard deviations; return these and weights."""
+        """Points of the standard deviations, their weights, effects and covariances."""
         from scipy.special import ndtri
         from scipy.stats import qmc
 
-        best = self._mode(prior_sd)
-        curve = _curvature(lambda logs: self._density(logs, prior_sd)[0], best)
+        best = self.mode(prior_sd)
+        spread = _covariance(lambda logs: -self.density(logs, prior_sd)[2], best)
+        root = WIDER * np.linalg.cholesky(spread)
         sobol = qmc.Sobol(len(best), rng=np.random.default_rng(0)).random(points)
         z = ndtri(np.clip(sobol, 1e-9, 1 - 1e-9))
-        logs = best + WIDER * z @ np.linalg.cholesky(curve).T
-        found = [self._density(x, prior_sd) for x in np.clip(logs, np.log(SMALLEST), 3)]
-        weights = np.array([each[0] for each in found]) + 0.5 * (z**2).sum(1)
+        logs = np.maximum(best + z @ root.T, np.log(SMALLEST))
+        found = [self.density(each, prior_sd) for each in logs]
+        weights = np.array([log for *_, log in found]) + 0.5 * (z**2).sum(1)
         weights = np.exp(weights - weights.max())
-        return np.exp(logs), [each[2:] for each in found], weights / weights.sum()
+        solved = [(b, cov) for b, cov, _ in found]
+        return np.exp(logs), weights / weights.sum(), solved
 
     def cells(self, sds, b, cov):
         """Mean, variance and own weight of every cell."""
@@ -258,16 +246,15 @@ def _mix(mean, variance, weights):
     return centre, np.sqrt(weights @ (variance + (mean - centre) ** 2))
 
 
-def _curvature(density, best, step=0.15):
-    """Covariance from the curvature at the mode; flat directions are held in."""
-    move, here = step * np.eye(len(best)), density(best)
-    ahead = [density(best + a) for a in move]
+def _covariance(loss, best, step=0.15):
+    """Invert the curvature at the mode, by differences; flat directions are held in."""
+    move, here = step * np.eye(len(best)), loss(best)
     curve = np.empty((len(best), len(best)))
     for i, a in enumerate(move):
         for j, b in enumerate(move[: i + 1]):
-            bend = ahead[i] + ahead[j] - here - density(best + a + b)
+            bend = loss(best + a + b) - loss(best + a) - loss(best + b) + here
             if i == j:
-                bend = 2 * here - ahead[i] - density(best - a)
+                bend = loss(best + a) + loss(best - a) - 2 * here
             curve[i, j] = curve[j, i] = bend / step**2
     value, vector = np.linalg.eigh(curve)
     return (vector / np.maximum(value, 0.5)) @ vector.T
