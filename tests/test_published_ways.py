@@ -73,8 +73,14 @@ def test_pictures_show_gaps_and_ways(setting, world):
     assert len(ax.get_yticklabels()) == len(published_ways.WAYS)
 
 
-def test_small_official_cells_are_predicted_better_from_an_earlier_cohort_pooled():
-    """Three years on, of another cohort, predicts five years on; five is held out."""
+def test_small_official_cells_cannot_tell_pooled_from_raw():
+    """Three years on, of another cohort, predicts five years on; five is held out.
+
+    We expected the pooled predictions to win. On the official files they do not: their
+    error is a little higher, by less than a standard error. The same came out with the
+    spread of pay by subject, and with a hierarchy for each subject alone. The cells
+    are few, their counts are those of five years on, and the outcome is noisy too.
+    """
     folder = os.environ.get("LEO_DIR")
     if not folder:
         pytest.skip("LEO_DIR does not name a folder with the official files")
@@ -90,11 +96,14 @@ def test_small_official_cells_are_predicted_better_from_an_earlier_cohort_pooled
     pooled = pool.fill(measured, points=32).table["log_mean"]
     large = measured["n"] >= 60
     small = (measured["n"] <= 30) & np.isfinite(later)
-    errors = {}
+    squares = {}
     for way, x in {"raw": measured["log_median"], "pooled": pooled}.items():
         gap = later - x
         rise = gap[large].groupby(measured["subject"]).mean()
-        left = gap - measured["subject"].map(rise)
-        errors[way] = np.sqrt((left[small] ** 2).mean())
-    print(f"{small.sum()} small cells, error of the log median: {errors}")
-    assert errors["pooled"] < errors["raw"]
+        squares[way] = (gap - measured["subject"].map(rise))[small] ** 2
+    errors = {way: each.mean() ** 0.5 for way, each in squares.items()}
+    more = squares["pooled"] - squares["raw"]
+    print(f"{small.sum()} small cells, errors {errors}; ", end="")
+    print(f"squared errors differ by {more.mean():.4f}, give or take {more.sem():.4f}")
+    assert small.sum() > 40
+    assert abs(more.mean()) < 2 * more.sem()
