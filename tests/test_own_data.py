@@ -70,6 +70,10 @@ table = pool.check_columns(
     table, outcome=OUTCOME, group=GROUP, predictors=PREDICTORS
 )
 """,
+    "published-tables": f"""
+GROUPS, SPREAD_BY = ["place", "shop"], "place"
+published = pool.publish(pd.read_csv({str(SHOPS)!r}), by=GROUPS, earnings="sales")
+""",
     "geometry": f"""
 table = pd.read_csv({str(SHOPS)!r})
 OUTCOME, GROUP = "sales", "shop"

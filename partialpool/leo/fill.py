@@ -180,6 +180,17 @@ class _Crossed:
         log -= 0.5 * (precision @ self.y**2 - right @ b)
         return b, cov, log
 
+    def slope(self, sds, b, cov):
+        """Slope of the log restricted likelihood in the logs of all of them."""
+        squares = (b**2 + np.diag(cov))[self.first :] / sds[self.owner] ** 2
+        groups = np.bincount(self.owner, squares) - self.sizes
+        cell = sds[-1] ** 2 * self.wide[self.seen]
+        precision = 1 / (self.error + cell)
+        left = (self.y - self.known @ b) ** 2
+        left += ((self.known @ cov) * self.known).sum(1)
+        own = (cell * precision * (left * precision - 1)).sum()
+        return np.append(groups, own)
+
     def density(self, logs, prior_sd=None):
         """Return effects, covariance, and the log density of the sds' logs.
 
@@ -196,13 +207,17 @@ class _Crossed:
         from scipy.optimize import minimize
 
         def loss(logs):
-            return -self.density(logs, prior_sd)[2]
+            b, cov, log = self.density(logs, prior_sd)
+            sds = np.exp(logs)
+            slope = self.slope(sds, b, cov)
+            if prior_sd:
+                slope += 1 - (sds / prior_sd) ** 2
+            return -log, -slope
 
-        start = np.full(
-            len(self.sizes) + 1, np.log(max(self.y.std() / 3, 2 * SMALLEST))
-        )
-        bounds = [(np.log(SMALLEST), 3)] * len(start)
-        return minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+        first = np.log(max(self.y.std() / 3, 2 * SMALLEST))
+        start = np.full(len(self.sizes) + 1, first)
+        options = {"bounds": [(np.log(SMALLEST), 3)] * len(start), "jac": True}
+        return minimize(loss, start, method="L-BFGS-B", **options).x
 
     def integrate(self, prior_sd, points):
         """Points of the standard deviations, their weights, effects and covariances."""
