@@ -10,9 +10,9 @@ Eight decisions, each with a loss. *Plain* is every way without a hierarchical m
 complete pooling, no pooling, a GLM with the predictor, ridge, tests and official rules.
 A plain way with a cut-off gets the one that is best in hindsight.
 
-- *Better*: in worlds as the model assumes, its loss is below that of the best plain way
-  in all eight decisions (the 95% interval of the difference, paired by world, lies above
-  zero).
+- *Better*: in worlds as the model assumes, its loss is below that of the best plain
+  way in all eight decisions (the 95% interval of the difference, paired by world, lies
+  above zero).
 - *Honest*: in these worlds its 90% intervals for domain means and for differences hold
   85% to 95%, and those for ranks at least 85%.
 - *Robust*: where groups have heavy tails, where size informs, where groups are alike,
