@@ -106,12 +106,12 @@ def _decide_from_draws(found, worlds, way, answer, prob):
     found["top ten", way] = 1 - (named & (true_rank <= TOP)).sum(-1) / TOP
     ends = rules.rank_intervals(ranks, prob=prob)
     _score(found, "rank intervals", way, *ends, true_rank, prob)
-    gain, wrong, told = rules.gain_of_grades(rules.grade(draws), truth)
+    gain, wrong, told = rules.gain_of_grades(rules.grade(ranks), truth)
     found["grades", way] = 1 - gain
     found["wrong grades", way], found["told apart", way] = wrong, told
     limit = rules.FALSE_CALL / (1 + rules.FALSE_CALL)
     _call(found, worlds, way, (draws < worlds.benchmark).mean(1) > limit)
-    values = rules.triple_goal(draws) if way in _POOLED else answer.point
+    values = rules.triple_goal(draws, ranks) if way in _POOLED else answer.point
     _spread(found, worlds, way, values)
     risk = rules.risk(answer.point, draws)
     _publish(found, worlds, way, risk < 1 / rules.WRONG_FIGURE, answer.point)

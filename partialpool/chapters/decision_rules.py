@@ -22,16 +22,17 @@ def rank(values):
     >>> rank(np.array([0.2, 0.9, 0.5])).tolist()
     [3, 1, 2]
     """
-    order = np.argsort(-values, axis=-1, kind="stable")
-    ranks = np.empty(order.shape, int)
-    np.put_along_axis(ranks, order, np.arange(1, values.shape[-1] + 1), -1)
+    order = np.argsort(-values, axis=-1)
+    ranks = np.empty(order.shape, np.int16)  # small, as there are millions
+    places = np.arange(1, values.shape[-1] + 1, dtype=np.int16)
+    np.put_along_axis(ranks, order, places, -1)
     return ranks
 
 
 def rank_intervals(ranks, *, prob=0.9):
     """Ends of the intervals of ranks: the middle `prob` of the draws, (..., J)."""
     ends = [(1 - prob) / 2, (1 + prob) / 2]
-    ordered = np.sort(ranks, axis=-2)
+    ordered = np.sort(ranks, axis=-2, kind="stable")
     count = ranks.shape[-2]
     at = [int(np.floor(ends[0] * count)), int(np.ceil(ends[1] * count)) - 1]
     return ordered[..., at[0], :], ordered[..., at[1], :]
@@ -93,20 +94,20 @@ def rank_by_tests(point, n, sd, *, prob=0.9, draws=400, seed):
 # Grades ----------------------------------------------------------------------------
 
 
-def above(draws):
+def above(ranks):
     """Share of draws in which one group is above another: (..., J, J), row over column.
 
     Examples
     --------
-    >>> above(np.array([[1.0, 2.0], [3.0, 2.0], [4.0, 1.0], [5.0, 0.0]])).tolist()
+    >>> above(np.array([[2, 1], [1, 2], [1, 2], [1, 2]])).tolist()
     [[0.0, 0.75], [0.25, 0.0]]
     """
-    groups = range(draws.shape[-1])
-    columns = [(draws[..., [k]] > draws).mean(-2) for k in groups]
-    return np.stack(columns, axis=-2)
+    groups = range(ranks.shape[-1])
+    columns = [np.count_nonzero(ranks[..., [k]] < ranks, axis=-2) for k in groups]
+    return np.stack(columns, axis=-2) / ranks.shape[-2]
 
 
-def grade(draws, *, wrong=WRONG_GRADE):
+def grade(ranks, *, wrong=WRONG_GRADE):
     """Give grades, 1 the best, with as many of them as the draws can tell apart.
 
     Two groups with different grades earn 1 if they stand in the right order, and cost
@@ -117,17 +118,19 @@ def grade(draws, *, wrong=WRONG_GRADE):
 
     Parameters
     ----------
-    draws : numpy.ndarray
-        Shape (D, S, J).
+    ranks : numpy.ndarray
+        Of draws, (D, S, J) or (S, J).
     wrong : float
 
     Returns
     -------
     numpy.ndarray
-        Shape (D, J), whole numbers from 1.
+        Shape (D, J) or (J,), whole numbers from 1.
     """
-    order = np.argsort(rank(draws).mean(-2), axis=-1, kind="stable")
-    chance = above(np.take_along_axis(draws, order[:, None], -1))
+    if ranks.ndim == 2:
+        return grade(ranks[None], wrong=wrong)[0]
+    order = np.argsort(ranks.mean(-2), axis=-1, kind="stable")
+    chance = above(np.take_along_axis(ranks, order[:, None], -1))
     gain = np.triu(chance - wrong * (1 - chance), 1)
     sums = np.zeros((len(gain), *(np.array(gain.shape[1:]) + 1)))
     sums[:, 1:, 1:] = gain.cumsum(1).cumsum(2)
@@ -212,7 +215,7 @@ def cost_of_publishing(published, point, truth, *, wrong=WRONG_FIGURE):
 # What to publish of the spread -----------------------------------------------------
 
 
-def triple_goal(draws):
+def triple_goal(draws, ranks):
     """Values with the spread of the groups, in the order of their expected ranks.
 
     The middle of the J steps of the expected distribution of all group means; the
@@ -220,7 +223,7 @@ def triple_goal(draws):
 
     Parameters
     ----------
-    draws : numpy.ndarray
+    draws, ranks : numpy.ndarray
         Shape (..., S, J).
 
     Returns
@@ -231,7 +234,7 @@ def triple_goal(draws):
     size = draws.shape[-1]
     pool = draws.reshape(*draws.shape[:-2], -1)
     steps = np.quantile(pool, (2 * np.arange(1, size + 1) - 1) / (2 * size), axis=-1)
-    place = rank(-rank(draws).mean(-2))
+    place = rank(-ranks.mean(-2))
     return np.take_along_axis(np.moveaxis(steps, 0, -1), size - place, -1)
 
 

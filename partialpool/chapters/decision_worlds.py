@@ -29,7 +29,7 @@ KINDS = {
     "as assumed": {},
     "heavy tails": {"df": 3},
     "size informs": {"size_effect": 0.06},
-    "groups alike": {"between_sd": 0.0, "slope": 0.0},
+    "groups alike": {"between_sd": 0.02, "slope": 0.02},
 }
 SMALLEST_STATE = 10  # institutions, for a state to be judged
 
