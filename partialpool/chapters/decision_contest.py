@@ -51,7 +51,7 @@ def compete(worlds, *, draws=400, prob=0.9, seed):
     count = len(worlds.n)
     for i, start in enumerate(range(0, count, BATCH)):
         some = worlds.take(slice(start, start + BATCH))
-        parts.append(_decide_all(some, draws, prob, [seed, i]))
+        parts.append(_decide_all(some, draws, prob, [*np.atleast_1d(seed), i]))
     rows = []
     for key in parts[0]:
         values = np.concatenate([part[key] for part in parts])
@@ -180,3 +180,40 @@ def _publish(found, worlds, way, published, point):
     found["publish", way] = rules.cost_of_publishing(published, point, worlds.truth)
     found["published", way] = published.mean(-1)
     found["off", way] = (published & off).sum(-1) / np.maximum(published.sum(-1), 1)
+
+
+def tabulate(found, decision, *measures, ways=None):
+    """Mean loss of each way with its Monte Carlo error, and measures beside it.
+
+    Parameters
+    ----------
+    found : pandas.DataFrame
+        What :func:`compete` returned.
+    decision : str
+    *measures : str
+        Names of rows that are no losses, shown as shares.
+    ways : sequence of str, optional
+        Which ways, in which order; the smallest loss first by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Of text, a dash where a way has no answer.
+    """
+    losses = found[found["decision"] == decision].groupby("way")["loss"]
+    table = pd.DataFrame({"loss": losses.mean(), "error": losses.sem()})
+    table = table.sort_values("loss") if ways is None else table.loc[list(ways)]
+    digits = 1 if table["loss"].max() > 10 else 3
+    shown = table.map(f"{{:.{digits}f}}".format)
+    for measure in measures:
+        values = found[found["decision"] == measure].groupby("way")["loss"].mean()
+        form = "{:.1f}" if measure.startswith("wide: rank") else "{:.2f}"
+        shown[measure] = values.reindex(shown.index).map(form.format)
+    return shown.replace("nan", "–").rename_axis(None)
+
+
+def share_held(found, way="Bayes"):
+    """Share of a way's intervals that hold, by decision: a dict."""
+    rows = found[(found["way"] == way) & found["decision"].str.startswith("held: ")]
+    means = rows.groupby("decision")["loss"].mean()
+    return {name.removeprefix("held: "): float(x) for name, x in means.items()}
