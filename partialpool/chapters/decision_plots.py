@@ -91,6 +91,6 @@ def plot_savings(compared, ax=None):
     ax.axvline(0, color="grey", lw=1)
     ax.set_yticks(np.arange(len(table))[::-1], table.index)
     ax.set_xlabel("share of the rival's loss that the model saves")
-    ax.xaxis.set_major_formatter("{x:.0%}".format)
+    ax.xaxis.set_major_formatter("{x:.0%}")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")
     return ax

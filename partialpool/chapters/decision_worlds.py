@@ -16,6 +16,7 @@ from partialpool.poolings.intercepts import GroupSums, at_ratio
 from partialpool.poolings.methods import (
     Task,
     best_ratio,
+    cross_validation,
     integrate_task,
     restricted_likelihood,
 )
@@ -226,8 +227,9 @@ def believe(worlds, *, draws=400, prob=0.9, seed):
     -------
     dict of str to Answer
         ``complete`` (all rows of a domain as one), ``none`` (each provider on its own),
-        ``GLM`` (with the predictor), ``ridge`` (no draws), ``REML`` (estimates taken as
-        known), ``empirical Bayes`` (Morris's intervals, each provider for itself) and
+        ``GLM`` (with the predictor), ``ridge`` (no draws) and ``ridge, bootstrap`` (a
+        parametric one, the penalty kept), ``REML`` (estimates taken as known),
+        ``empirical Bayes`` (Morris's intervals, each provider for itself) and
         ``Bayes``.
 
     Examples
@@ -267,8 +269,11 @@ def believe(worlds, *, draws=400, prob=0.9, seed):
         name: Answer(points[name] + middle, joint[name] + middle[:, None])
         for name in joint
     }
+    ridge = found["ridge"][0]
+    again = _bootstrap(task, ridge - middle, draws, rng) + middle[:, None]
     answers["complete"] = _complete(worlds, prob)
-    answers["ridge"] = Answer(found["ridge"][0])
+    answers["ridge"] = Answer(ridge)
+    answers["ridge, bootstrap"] = Answer(ridge, again)
     answers["empirical Bayes"] = Answer(estimate, morris)
     return answers
 
@@ -289,6 +294,30 @@ def _student(given, used, draws, rng):
     df = (given.sums.rows - used)[:, None]
     sigma = np.sqrt(given.squares / rng.chisquare(df, (len(df), draws)))
     return _effects(given, np.zeros(sigma.shape, int), sigma, rng)
+
+
+def _bootstrap(task, ridge, draws, rng):
+    """Ridge fitted again to means drawn around its own estimates: (D, S, J)."""
+    sums, best = task.sums, best_ratio(task, cross_validation)
+    df = sums.rows - sums.groups
+    sd = np.sqrt(sums.within[:, -1, -1] / df)[:, None, None] / np.sqrt(sums.n[:, None])
+    y = rng.normal(ridge[:, None], sd, (len(ridge), draws, ridge.shape[1]))
+    given = at_ratio(sums, best[:, None])
+    weight = given.weight
+    kept = (1 - weight[:, 0]) * sums.n  # weight of a group in the common line
+    solve = given.inverse[:, 0] @ (sums.x * kept[..., None]).swapaxes(1, 2)
+    line = (y @ solve.swapaxes(1, 2)) @ sums.x.swapaxes(1, 2)
+    return line + weight * (y - line)
+
+
+def believe_knowing(worlds, between_sd, within_sd, *, draws=400, seed):
+    """Let the model answer where both standard deviations are known: an Answer."""
+    rng = np.random.default_rng(seed)
+    task, middle = _task(worlds)
+    each = np.ones(len(worlds.n))
+    known = spread.fix(task.sums, between_sd * each, within_sd * each)
+    joint = draw_jointly(known, draws, rng) + middle[:, None]
+    return Answer(known.given.estimate()[0][:, 0] + middle, joint)
 
 
 def draw_jointly(known, draws, rng):
