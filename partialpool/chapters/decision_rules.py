@@ -56,8 +56,9 @@ def rank_by_tests(point, n, sd, *, prob=0.9, draws=400, seed):
     """Confidence sets for ranks from tests of all differences with other groups.
 
     Of each group, those significantly above it and below it are counted; the critical
-    value is that of the largest difference, so that each set holds the true rank with
-    the probability `prob` or more (Mogstad, Romano, Shaikh and Wilhelm 2024).
+    value is that of the largest difference not yet found, so that each set holds the
+    true rank with the probability `prob` or more (Mogstad, Romano, Shaikh and Wilhelm
+    2024, with their steps).
 
     Parameters
     ----------
@@ -81,14 +82,23 @@ def rank_by_tests(point, n, sd, *, prob=0.9, draws=400, seed):
         se = sd[d] / np.sqrt(n[d])
         apart = np.hypot(se[:, None], se)
         noise = (se * rng.standard_normal((draws, len(se)))).astype(np.float32)
-        largest = np.empty((draws, len(se)), np.float32)
-        for j in range(len(se)):
-            largest[:, j] = np.abs((noise - noise[:, [j]]) / apart[j]).max(1)
-        critical = np.quantile(largest, prob, axis=0)
         z = (point[d] - point[d][:, None]) / apart
-        low[d] = 1 + (z > critical[:, None]).sum(1)
-        high[d] = len(se) - (z < -critical[:, None]).sum(1)
+        for j in range(len(se)):
+            found = _refuse(z[j], np.abs(noise - noise[:, [j]]) / apart[j], prob)
+            low[d, j] = 1 + (found & (z[j] > 0)).sum()
+            high[d, j] = len(se) - (found & (z[j] < 0)).sum()
     return low, high
+
+
+def _refuse(z, noise, prob):
+    """Which differences are no noise; those found take no part in the next step."""
+    found = np.zeros(len(z), bool)
+    while True:
+        critical = np.quantile(noise[:, ~found].max(1), prob)
+        new = ~found & (np.abs(z) > critical)
+        if not new.any():
+            return found
+        found |= new
 
 
 # Grades ----------------------------------------------------------------------------
