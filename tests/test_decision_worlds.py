@@ -55,7 +55,7 @@ def test_joint_draws_are_those_of_the_exact_posterior(worlds):
     gaps = [d.T[:, None] - d.T for d in (draws, exact)]
     sds = [g.std(-1)[np.triu_indices(len(cells), 1)] for g in gaps]
     assert sds[0] == pytest.approx(sds[1], rel=0.1)
-    assert sds[0].mean() == pytest.approx(sds[1].mean(), rel=0.01)
+    assert sds[0].mean() == pytest.approx(sds[1].mean(), rel=0.03)
     means = [d.mean(1).std() for d in (draws, exact)]  # joint: of their average
     assert means[0] == pytest.approx(means[1], rel=0.06)
 
