@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from partialpool.chapters.census import load_census
 from partialpool.poolings import contest_many, spread
@@ -368,8 +369,6 @@ def _effects(given, node, sigma, rng):
 
 def _complete(worlds, prob):
     """One mean for all; for a domain, the mean of all its rows."""
-    from scipy.special import ndtri
-
     total = (worlds.n * worlds.mean).sum(1) / worlds.n.sum(1)
     point = np.repeat(total[:, None], worlds.n.shape[1], 1)
     own = worlds.domain == np.arange(worlds.domain.max() + 1)[:, None]
