@@ -114,10 +114,10 @@ def fill(
         raise ValueError(f"method is {method!r}: give 'bayes' or 'reml'.")
     model = _Crossed(measured, as_list(groups), as_list(predictors), scale)
     if method == "reml":
-        sds, weights = model.best_sds()[None], np.ones(1)
+        sds, weights = np.exp(model.mode())[None], np.ones(1)
+        solved = [model.solve(sds[0])[:2]]
     else:
-        sds, weights = model.integrate(prior_sd or model.y.std(), points)
-    solved = [model.solve(each)[:2] for each in sds]
+        sds, weights, solved = model.integrate(prior_sd or model.y.std(), points)
     cells = [model.cells(each, *found) for each, found in zip(sds, solved, strict=True)]
     mean, variance, own = (np.array(part) for part in zip(*cells, strict=True))
     centre, sd = _mix(mean, variance, weights)
@@ -180,40 +180,46 @@ class _Crossed:
         log -= 0.5 * (precision @ self.y**2 - right @ b)
         return b, cov, log
 
-    def best_sds(self, prior_sd=None):
-        """Return the mode, with a prior that of the logs."""
-        return self._find(prior_sd)[0]
+    def density(self, logs, prior_sd=None):
+        """Return effects, covariance, and the log density of the sds' logs.
 
-    def _find(self, prior_sd):
+        Without a prior the density is the restricted likelihood.
+        """
+        sds = np.exp(np.clip(logs, np.log(SMALLEST), 3))
+        b, cov, log = self.solve(sds)
+        if prior_sd:
+            log -= (sds**2).sum() / (2 * prior_sd**2) - np.sum(logs)
+        return b, cov, log
+
+    def mode(self, prior_sd=None):
+        """Return the logs of the standard deviations where the density is highest."""
         from scipy.optimize import minimize
 
         def loss(logs):
-            sds = np.exp(np.clip(logs, np.log(SMALLEST), 3))
-            value = -self.solve(sds)[2]
-            if prior_sd:
-                value += (sds**2).sum() / (2 * prior_sd**2) - np.sum(logs)
-            return value
+            return -self.density(logs, prior_sd)[2]
 
         start = np.full(
             len(self.sizes) + 1, np.log(max(self.y.std() / 3, 2 * SMALLEST))
         )
         bounds = [(np.log(SMALLEST), 3)] * len(start)
-        best = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
-        return np.exp(best), best, loss
+        return minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
 
     def integrate(self, prior_sd, points):
-        """Points of the standard deviations, one a row, and their weights."""
+        """Points of the standard deviations, their weights, effects and covariances."""
         from scipy.special import ndtri
         from scipy.stats import qmc
 
-        _, best, loss = self._find(prior_sd)
-        root = WIDER * np.linalg.cholesky(_covariance(loss, best))
+        best = self.mode(prior_sd)
+        spread = _covariance(lambda logs: -self.density(logs, prior_sd)[2], best)
+        root = WIDER * np.linalg.cholesky(spread)
         sobol = qmc.Sobol(len(best), rng=np.random.default_rng(0)).random(points)
         z = ndtri(np.clip(sobol, 1e-9, 1 - 1e-9))
         logs = np.maximum(best + z @ root.T, np.log(SMALLEST))
-        weights = np.array([-loss(each) for each in logs]) + 0.5 * (z**2).sum(1)
+        found = [self.density(each, prior_sd) for each in logs]
+        weights = np.array([log for *_, log in found]) + 0.5 * (z**2).sum(1)
         weights = np.exp(weights - weights.max())
-        return np.exp(logs), weights / weights.sum()
+        solved = [(b, cov) for b, cov, _ in found]
+        return np.exp(logs), weights / weights.sum(), solved
 
     def cells(self, sds, b, cov):
         """Mean, variance and own weight of every cell."""

@@ -8,7 +8,7 @@ from partialpool.columns import as_list
 from partialpool.faults import refuse
 from partialpool.leo.tidy import COUNTS, OFFICIAL, QUARTILES, VALUES, WRITTEN
 
-PROBABILITIES = np.array([0.25, 0.5, 0.75])
+PROBABILITIES = np.array([*QUARTILES.values()])
 
 
 def publish(
@@ -95,7 +95,7 @@ def publish(
     pay = table[earnings].to_numpy(float)
     counts, quartiles = _add_up(cell, share, pay, keep.sum())
     counts = pd.DataFrame(counts, index, COUNTS)
-    quartiles = pd.DataFrame(quartiles, index, QUARTILES)
+    quartiles = pd.DataFrame(quartiles, index, [*QUARTILES])
     if cells is not None:
         index = pd.MultiIndex.from_frame(cells[by].drop_duplicates())
         index = index.get_level_values(0) if len(by) == 1 else index

@@ -6,8 +6,9 @@ One row a cell. Columns that say which cell it is come first (``subject``,
 symbol stood for where a number is missing (``status``, ``count_status``).
 """
 
+from partialpool.graduates.published import QUARTILES
+
 COUNTS = ["graduates", "in_earnings"]
-QUARTILES = ["lower_quartile", "median", "upper_quartile"]
 VALUES = [*COUNTS, *QUARTILES]
 # Of the cell and of its count: "published", or why there is no number.
 STATUS = {"status": "median", "count_status": "in_earnings"}
