@@ -62,6 +62,15 @@ pool.check_columns(census, outcome=OUTCOME, group=GROUP, predictors=PREDICTORS)
 table = pd.read_csv({str(SHOPS)!r})
 OUTCOME, GROUP = "sales", "shop"
 """,
+    "decisions": f"""
+table = pd.read_csv({str(SHOPS)!r})
+table["log_sales"] = np.log(table["sales"])
+OUTCOME, GROUP, PREDICTOR = "log_sales", "shop", "floor_area"
+ORDINARY, APART, BENCHMARK = np.log(10_000), 0.5, np.log(9_000)
+table = pool.check_columns(
+    table, outcome=OUTCOME, group=GROUP, predictors=[PREDICTOR]
+)
+""",
     "loan-book": f"""
 table = pd.read_csv({str(SHOPS)!r})
 table["log_sales"] = np.log(table["sales"])

@@ -160,7 +160,7 @@ def none(task):
 
 def ridge(task):
     """Penalise the dummies, the penalty by generalised cross-validation."""
-    best = best_ratio(task, _cross_validation)
+    best = best_ratio(task, cross_validation)
     centre = at_ratio(task.sums, best[:, None]).estimate(task.x)[0][:, 0]
     nothing = np.full(centre.shape, np.nan)
     return centre, nothing, nothing
@@ -207,7 +207,7 @@ def restricted_likelihood(sums, ratio, counted):
     return -0.5 * (given.log_det + free * np.log(given.squares))
 
 
-def _cross_validation(sums, ratio, counted):
+def cross_validation(sums, ratio, counted):
     """Minus the log of the generalised cross-validation score at each ratio: (D, K)."""
     given = at_ratio(sums, ratio)
     n, x = sums.n[:, None], sums.x
