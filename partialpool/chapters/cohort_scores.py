@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from partialpool.chapters.cohorts import OPPONENTS
+from partialpool.chapters.cohorts import OPPONENTS, WALKS
 from partialpool.scores import coverage
 
 
@@ -73,26 +73,33 @@ def compare_with_best(cohorts, found, update, opponents=OPPONENTS):
 def decide(static, moving, followed):
     """Turn figures into the outcome on C8, by the rule that the chapter states.
 
-    The first two conditions were written before any figure was seen:
-
     1. Carrying the posterior: in worlds without drift the joint prior stays within
        0.1 posterior standard deviations of the refit, and its coverage within 3
        points of the 90 % promised.
-    2. Forecasting: in every world with drift the random walk has a smaller error than
-       the best opponent (the paired 95 % interval lies above 0) and covers 85 to 95 %.
-    3. Real data: on institutions followed through the years the random walk covers 85
-       to 95 %. This one came after the figures, as the rule had left out real data; it
-       can only make it harder for the claim.
+    2. Forecasting: in every set of worlds with drift the best Bayesian walk has a
+       smaller error than the best opponent (the paired 95 % interval lies above 0)
+       and covers 85 to 95 %.
+    3. Real data: on institutions followed through the years the best Bayesian walk
+       covers 85 to 95 %.
 
     All: holds. Some: holds with conditions. None: does not hold. That sums equal the
     refit is a test of the package, and no figure to weigh.
+
+    Conditions 1 and 2 were written before any figure was seen, 3 after the first
+    figures, as the rule had left out real data. A hostile reading changed both sides
+    alike, before it computed a figure: opponents may now bring the random walk itself,
+    fitted by REML, with or without an estimated step in common, a REML on a window of
+    years, and a GLM on last year's mean and size; the claim may bring the same walks,
+    averaged over their posterior, beside the belief with drift that was its only
+    walk. On each side the walk or opponent with the smallest error counts. Walks are
+    told how far the rows of neighbouring years are the same people or institutions.
 
     Parameters
     ----------
     static : pandas.DataFrame
         Scores without drift.
     moving : list of (pandas.DataFrame, dict)
-        Scores with drift, and what `compare_with_best` said of the random walk.
+        Scores with drift, and what `compare_with_best` said of the best walk.
     followed : pandas.DataFrame
         Scores on the followed institutions.
 
@@ -111,8 +118,13 @@ def decide(static, moving, followed):
     return "holds with conditions" if any(true) else "does not hold"
 
 
+def best_walk(scores):
+    """Name the Bayesian walk with the smallest error."""
+    return scores.loc[list(WALKS), "rmse"].idxmin()
+
+
 def _keeps_promise(scores):
-    return 0.85 <= scores.loc["random walk", "coverage"] <= 0.95
+    return 0.85 <= scores.loc[best_walk(scores), "coverage"] <= 0.95
 
 
 def _by_world(values, known):

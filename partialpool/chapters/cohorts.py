@@ -17,16 +17,22 @@ KEEPS = (1.0, 0.9, 0.75, 0.5, 0.25, 0.1)
 STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 ALPHAS = tuple(np.linspace(0.1, 1, 10))
 
-# Who learns what, and who is an update in the sense of claim C8.
-UPDATES = ("sums", "joint prior", "marginal priors", "forgetting", "random walk")
+# Who learns what, and who is an update in the sense of claim C8. WALKS are the updates
+# that let groups drift, by a step of each group alone or also by one in common.
+WALKS = ("random walk", "walk Bayes", "common-step Bayes")
+UPDATES = ("sums", "joint prior", "marginal priors", "forgetting", *WALKS)
 OPPONENTS = (
     "no updating",
     "last GLM",
+    "lagged GLM",
     "last REML",
     "all GLM",
     "all REML",
+    "rolling REML",
     "weighted REML",
     "smoothing",
+    "walk REML",
+    "common-step REML",
 )
 
 
