@@ -1,11 +1,15 @@
 """Cohorts: the same groups year after year, and every way to forecast the next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from partialpool.chapters.census import load_census
+from partialpool.chapters.walks import walk
 from partialpool.exact import fit
 from partialpool.poolings import contest_many, one_way
 from partialpool.update import Belief
@@ -47,12 +51,16 @@ class Cohorts:
         it: (D, T, J). A group without rows has n 0 and a mean of NaN.
     truth : numpy.ndarray
         Mean of each group in year T + 1: (D, J); NaN where it is not known.
+    shared : float or numpy.ndarray
+        Correlation of the rows' deviations from one year to the next, 0 where each
+        year has rows of its own: one number, or (D,).
     """
 
     n: np.ndarray
     mean: np.ndarray
     ss: np.ndarray
     truth: np.ndarray
+    shared: float | np.ndarray = 0.0
 
     @property
     def years(self):
@@ -61,8 +69,16 @@ class Cohorts:
 
     def first(self, years):
         """Return the cohorts as they were known after some years."""
-        cut = slice(years)
-        return Cohorts(self.n[:, cut], self.mean[:, cut], self.ss[:, cut], self.truth)
+        return self._cut(slice(years))
+
+    def newest(self, years):
+        """Return the newest years alone."""
+        return self._cut(slice(-years, None))
+
+    def _cut(self, cut):
+        return replace(
+            self, n=self.n[:, cut], mean=self.mean[:, cut], ss=self.ss[:, cut]
+        )
 
     def add(self, keep=1.0):
         """Add the years, an older row counting `keep` to the power of its age.
@@ -150,19 +166,34 @@ def sample_cohorts(samples, *, share=0.1, same, seed):
     ids = pd.Index(np.unique(np.concatenate([t["institution"] for t in tables])))
     shape = (samples, len(tables), len(states))
     n, mean, ss = np.zeros(shape), np.full(shape, np.nan), np.zeros(shape)
+    shared = np.zeros(samples)
     for d in range(samples):
+        years = []
         drawn = rng.random(len(ids)) < share
         for t, table in enumerate(tables):
             if t and not same:
                 drawn = rng.random(len(ids)) < share
             kept = table[drawn[ids.get_indexer(table["institution"])]]
-            found = kept.groupby("state")["log_earnings"].agg(["size", "mean", "var"])
+            by_state = kept.groupby("state")["log_earnings"]
+            apart = kept["log_earnings"] - by_state.transform("mean")
+            years.append(pd.Series(apart.to_numpy(), kept["institution"]))
+            found = by_state.agg(["size", "mean", "var"])
             found = found.reindex(states)
             n[d, t] = found["size"].fillna(0)
             mean[d, t] = found["mean"]
             ss[d, t] = (found["var"] * (found["size"] - 1)).fillna(0)
+        shared[d] = _correlate(years)
     truth = np.where((n > 0).all(1), judge.to_numpy(), np.nan)
-    return Cohorts(n, mean, ss, truth)
+    return Cohorts(n, mean, ss, truth, shared)
+
+
+def _correlate(years):
+    """Correlation between neighbouring years, rows that are in one alone counting 0."""
+    each = [
+        one.mul(two).sum() / np.sqrt((one**2).sum() * (two**2).sum())
+        for one, two in pairwise(years)
+    ]
+    return float(np.mean(each))
 
 
 # Ways to the next year --------------------------------------------------------
@@ -193,6 +224,8 @@ def forecast(cohorts, *, ci_prob=0.9, draws=4000, seed):
     n, mean, ss = cohorts.add()
     latest = cohorts.add(0.0)
     everything = contest_many(mean, n=n, ss=ss, **given)
+    weights = [partial(Cohorts.add, keep=keep) for keep in KEEPS]
+    windows = [partial(_window, years=k + 1) for k in range(cohorts.years)]
     last = contest_many(latest[1], n=latest[0], ss=latest[2], **given)
     found = {
         "no updating": _pooled(cohorts.first(1), 1.0, ci_prob),
@@ -200,7 +233,9 @@ def forecast(cohorts, *, ci_prob=0.9, draws=4000, seed):
         "last REML": last["reml"],
         "all GLM": everything["none"],
         "all REML": everything["reml"],
-        "weighted REML": _weigh(cohorts, ci_prob),
+        "lagged GLM": _lag(cohorts, ci_prob),
+        "rolling REML": _choose(cohorts, windows, ci_prob),
+        "weighted REML": _choose(cohorts, weights, ci_prob),
         "smoothing": _smooth(cohorts),
         "sums": _pooled(cohorts, 1.0, ci_prob),
         "forgetting": _forget(cohorts, ci_prob),
@@ -216,6 +251,11 @@ def forecast(cohorts, *, ci_prob=0.9, draws=4000, seed):
     }.items():
         parts = [way(b, cohorts, d, ci_prob) for d, b in enumerate(beliefs)]
         found[name] = tuple(np.array(part) for part in zip(*parts, strict=True))
+    for step, common in {"walk": False, "common-step": True}.items():
+        for inference, average in {"REML": False, "Bayes": True}.items():
+            found[f"{step} {inference}"] = walk(
+                cohorts, common=common, average=average, ci_prob=ci_prob
+            )
     return found
 
 
@@ -245,27 +285,63 @@ def _forget(cohorts, ci_prob):
     return tuple(np.stack(part)[best, worlds] for part in zip(*answers, strict=True))
 
 
-def _weigh(cohorts, ci_prob):
-    """Weigh rows by age in REML, at the rate with the least squared errors so far.
+def _window(cohorts, years):
+    return cohorts.newest(years).add()
 
-    This opponent came after the first figures, to make the contest harder.
-    """
+
+def _choose(cohorts, ways, ci_prob):
+    """Fit by REML, the years added in the way with the least squared errors so far."""
     given = {"methods": ["reml"], "ci_prob": ci_prob}
     losses, answers = [], []
-    for keep in KEEPS:
+    for add in ways:
         loss = 0.0
-        for year in range(2, cohorts.years):
-            n, mean, ss = cohorts.first(year).add(keep)
+        for year in range(1, cohorts.years):
+            n, mean, ss = add(cohorts.first(year))
             centre = contest_many(mean, n=n, ss=ss, **given)["reml"][0]
             asked = cohorts.n[:, year]
             gap = np.where(asked > 0, cohorts.mean[:, year] - centre, 0)
             loss = loss + (asked * gap**2).sum(1)
-        n, mean, ss = cohorts.add(keep)
+        n, mean, ss = add(cohorts)
         losses.append(loss)
         answers.append(contest_many(mean, n=n, ss=ss, **given)["reml"])
     best = np.argmin(losses, axis=0)
     worlds = np.arange(len(best))
     return tuple(np.stack(part)[best, worlds] for part in zip(*answers, strict=True))
+
+
+def _lag(cohorts, ci_prob):
+    """Regress a year's mean on last year's, the earlier years' and the log of size.
+
+    Weighted least squares of all years after the first. What a residual has beyond the
+    noise of its mean, the forecast's interval allows for.
+    """
+    parts = [
+        _lag_once(*(part[d] for part in (cohorts.n, cohorts.mean, cohorts.ss)), ci_prob)
+        for d in range(len(cohorts.n))
+    ]
+    return tuple(np.array(part) for part in zip(*parts, strict=True))
+
+
+def _lag_once(n, mean, ss, ci_prob):
+    seen = n > 0
+    centre = (n * np.where(seen, mean, 0)).sum() / n.sum()
+    y = np.where(seen, mean - centre, 0)
+    rows = np.maximum(n, 0).cumsum(0)
+    before = (n * y).cumsum(0) / np.maximum(rows, 1)
+    x = [np.ones_like(y), y, before]
+    x = np.stack([*x, *(part * np.log(np.maximum(rows, 1)) for part in x)], -1)
+    known, w = x[:-1].reshape(-1, x.shape[-1]), n[1:].ravel()
+    gram = np.linalg.pinv((known.T * w) @ known, hermitian=True)
+    beta = gram @ (known.T @ (w * y[1:].ravel()))
+    within = ss.sum() / np.maximum(n - 1, 0).sum()
+    left = np.where(w > 0, (y[1:].ravel() - known @ beta) ** 2, 0)
+    extra = max(0.0, (left.sum() - within * (1 / w[w > 0]).sum()) / (w > 0).sum())
+    given = known[w > 0]
+    meat = (given.T * (w[w > 0] ** 2 * (extra + within / w[w > 0]))) @ given
+    variance = extra + np.einsum("ji,ik,jk->j", x[-1], gram @ meat @ gram, x[-1])
+    estimate = centre + x[-1] @ beta
+    half = ndtri((1 + ci_prob) / 2) * np.sqrt(variance)
+    return estimate, estimate - half, estimate + half
 
 
 def _smooth(cohorts):

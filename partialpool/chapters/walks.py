@@ -1,0 +1,161 @@
+r"""Random walks of groups and of all together: restricted likelihood, or Bayes.
+
+Group :math:`j` has the level :math:`m_t + u_{jt}` in year :math:`t`. Levels start with
+:math:`u_{j1} \sim N(0, \tau^2)` and take steps :math:`N(0, \omega^2)`; all take the
+step :math:`m_{t+1} - m_t \sim N(0, \kappa^2)` together. This is the local level model
+of Durbin and Koopman (2012), *Time Series Analysis by State Space Methods*, chapter 2,
+for many groups at once; no filter is needed, as the years are few.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+# Candidates for the three standard deviations, as parts of the spread of the means.
+STARTS = np.r_[0, np.geomspace(0.05, 2, 13)]
+STEPS = np.r_[0, np.geomspace(0.02, 1.5, 13)]
+COMMON = np.r_[0, np.geomspace(0.02, 2, 11)]
+FLAT = 1e4  # prior variance of the first year's common level, in squared spreads
+UNSEEN = 1e8  # variance of a mean without rows, in the same
+
+
+def walk(cohorts, *, common, average, ci_prob=0.9):
+    """Forecast every group's next mean by a random walk.
+
+    Parameters
+    ----------
+    cohorts : Cohorts
+    common : bool
+        Whether all groups also take a step together; its size is estimated, too.
+    average : bool
+        Average over the posterior of the three standard deviations, with half-normal
+        priors as wide as the spread of all means (Bayes); or take the values of the
+        largest restricted likelihood as if they were known (REML).
+    ci_prob : float
+        Probability of the equal-tailed intervals.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Estimate, low and high, each of shape (D, J).
+
+    Notes
+    -----
+    The standard deviations are taken from a grid, and that within groups is the pooled
+    one, as if known: it rests on all rows.
+
+    Examples
+    --------
+    >>> from partialpool.chapters.cohorts import simulate_cohorts
+    >>> cohorts = simulate_cohorts(2, groups=5, drift=0.1, seed=1)
+    >>> estimate, low, high = walk(cohorts, common=False, average=True)
+    >>> estimate.shape, bool((low < estimate).all() and (estimate < high).all())
+    ((2, 5), True)
+    """
+    data = _standardise(cohorts)
+    steps = COMMON if common else np.zeros(1)
+    log_weights, means, sds = [], [], []
+    for start in STARTS:
+        for step in STEPS:
+            parts = _fit_once(data, start, step, steps)
+            for kept, part in zip((log_weights, means, sds), parts, strict=True):
+                kept.append(part)
+    # Candidates (G), worlds (D), groups (J).
+    log_weight, mean, sd = map(np.concatenate, (log_weights, means, sds))
+    if average:
+        prior = _prior(steps)
+        weight = np.exp(log_weight - log_weight.max(0)) * prior[:, None]
+        weight /= weight.sum(0)
+        answer = _mix(weight, mean, sd, ci_prob)
+    else:
+        worlds = np.arange(mean.shape[1])
+        best = log_weight.argmax(0)
+        mean, sd = mean[best, worlds], sd[best, worlds]
+        half = ndtri((1 + ci_prob) / 2) * sd
+        answer = mean, mean - half, mean + half
+    return tuple(data.centre + data.unit * part for part in answer)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Means (D, T, J) in units of their spread, and the covariance of their noise."""
+
+    y: np.ndarray
+    noise: np.ndarray  # (D, J, T, T)
+    centre: np.ndarray  # (D, 1)
+    unit: np.ndarray
+
+
+def _standardise(cohorts):
+    n, seen = cohorts.n, cohorts.n > 0
+    total = n.sum((1, 2))
+    y = np.where(seen, cohorts.mean, 0)
+    centre = (n * y).sum((1, 2)) / total
+    apart = np.where(seen, y - centre[:, None, None], 0)
+    unit = np.sqrt((apart**2).sum((1, 2)) / seen.sum((1, 2)))
+    within = cohorts.ss.sum((1, 2)) / np.maximum(n - 1, 0).sum((1, 2))
+    variance = (within / unit**2)[:, None, None]
+    shared = np.reshape(cohorts.shared, (-1, 1, 1, 1))
+    each = np.divide(variance, n, np.zeros_like(y), where=seen).transpose(0, 2, 1)
+    # Rows that are the same people or institutions carry their luck through the years.
+    noise = shared * np.minimum(each[..., None], each[..., None, :])
+    alone = np.where(seen.transpose(0, 2, 1), (1 - shared[..., 0]) * each, UNSEEN)
+    noise = noise + alone[..., None] * np.eye(n.shape[1])
+    return _Data(apart / unit[:, None, None], noise, centre[:, None], unit[:, None])
+
+
+def _fit_once(data, start, step, common):
+    """Restricted log likelihood, forecast and sd, for each size of the common step."""
+    years = np.arange(data.y.shape[1])
+    lags = np.minimum.outer(years, years)
+    inverse = np.linalg.inv(data.noise + start**2 + step**2 * lags)
+    y = data.y.transpose(0, 2, 1)
+    solved = np.einsum("djst,djt->djs", inverse, y)
+    precision, pull = inverse.sum(1), solved.sum(1)
+    ahead = start**2 + step**2 * years
+    gain = np.einsum("djst,s->djt", inverse, ahead)
+    alone = start**2 + step**2 * len(years) - gain @ ahead
+    likelihood = np.linalg.slogdet(inverse)[1].sum(1) - (y * solved).sum((1, 2))
+    now = -gain
+    now[..., -1] += 1  # the common level of the newest year, less what u takes of it
+    log_likelihoods, means, sds = [], [], []
+    for together in common:
+        prior = FLAT + together**2 * lags
+        inner = np.eye(len(years)) + prior @ precision
+        spread = np.linalg.solve(inner, np.broadcast_to(prior, precision.shape))
+        level = np.einsum("dst,dt->ds", spread, pull)
+        log_likelihoods.append(
+            0.5 * (likelihood + (pull * level).sum(1) - np.linalg.slogdet(inner)[1])
+        )
+        means.append((gain * y).sum(2) + np.einsum("djt,dt->dj", now, level))
+        from_level = np.einsum("djs,dst,djt->dj", now, spread, now)
+        sds.append(np.sqrt(alone + from_level + together**2))
+    return np.array(log_likelihoods), np.array(means), np.array(sds)
+
+
+def _prior(common):
+    """Weights of the candidates: half-normal densities times the gaps of the grid."""
+    parts = [
+        np.exp(-0.5 * grid**2) * (np.gradient(grid) if len(grid) > 1 else 1)
+        for grid in (STARTS, STEPS, common)
+    ]
+    return np.einsum("i,j,k->ijk", *parts).ravel()
+
+
+def _mix(weight, mean, sd, ci_prob):
+    """Mean and equal-tailed interval of a mixture of normals, world by world."""
+    centre = np.einsum("gd,gdj->dj", weight, mean)
+    ends = np.empty((2, *centre.shape))
+    for d in range(len(centre)):
+        kept = weight[:, d] > 1e-4 * weight[:, d].max()
+        w, m, s = weight[kept, d], mean[kept, d], sd[kept, d]
+        w = w / w.sum()
+        for i, prob in enumerate(((1 - ci_prob) / 2, (1 + ci_prob) / 2)):
+            low, high = (m - 8 * s).min(0), (m + 8 * s).max(0)
+            for _ in range(40):
+                middle = (low + high) / 2
+                less = w @ ndtr((middle - m) / s) < prob
+                low, high = np.where(less, middle, low), np.where(less, high, middle)
+            ends[i, d] = (low + high) / 2
+    return centre, *ends
