@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import partialpool as pool
-from partialpool.chapters import cohorts
+from partialpool.chapters import beliefs, cohorts
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_worlds_are_as_asked():
 
 
 def test_arrays_add_up_as_cells_do(worlds):
-    cells = [cohorts._cells(worlds, 1, year) for year in range(worlds.years)]
+    cells = [beliefs._cells(worlds, 1, year) for year in range(worlds.years)]
     for keep in (1.0, 0.5):
         added = pool.add_cells(*cells, keep=keep)
         n, mean, ss = (part[1] for part in worlds.add(keep))
@@ -62,9 +62,9 @@ def test_every_method_answers_for_every_group(worlds, found):
 
 def test_without_years_between_carrying_is_the_first_fit(worlds):
     one = worlds.first(1)
-    fitted = cohorts._first_fit(one, 0, 4000, 1)
+    fitted = beliefs._first_fit(one, 0, 4000, 1)
     belief = pool.Belief.from_posterior(fitted)
-    carried = cohorts._carry(belief, one, 0, 0.9)[0]
+    carried = beliefs._carry(belief, one, 0, 0.9)[0]
     pooled = pool.one_way(one.mean[0, 0], n=one.n[0, 0], ss=one.ss[0, 0])
     assert carried == pytest.approx(pooled.mean, abs=0.01)
 
@@ -84,10 +84,10 @@ def test_drifting_groups_are_smoothed_less_than_still_ones():
 def test_a_walk_chooses_a_step_where_groups_drift():
     def widths(drift):
         world = cohorts.simulate_cohorts(1, drift=drift, seed=5)
-        fitted = cohorts._first_fit(world, 0, 4000, 1)
+        fitted = beliefs._first_fit(world, 0, 4000, 1)
         belief = pool.Belief.from_posterior(fitted)
-        _, low, high = cohorts._walk(belief, world, 0, 0.9)
-        _, left, right = cohorts._carry(belief, world, 0, 0.9)
+        _, low, high = beliefs._walk(belief, world, 0, 0.9)
+        _, left, right = beliefs._carry(belief, world, 0, 0.9)
         return ((high - low) / (right - left)).mean()
 
     assert widths(0.3) > 2

@@ -8,17 +8,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from partialpool.chapters.beliefs import carry
 from partialpool.chapters.census import load_census
 from partialpool.chapters.walks import walk
-from partialpool.exact import fit
 from partialpool.poolings import contest_many, one_way
-from partialpool.update import Belief
 
-FORMULA = "y ~ 1 + (1|group)"
-# What the past years may choose from: shares kept a year, steps a year as parts of the
-# standard deviation between groups, and weights of the newest year in smoothing.
+# What the past years may choose from: shares kept a year, and weights of the newest
+# year in smoothing.
 KEEPS = (1.0, 0.9, 0.75, 0.5, 0.25, 0.1)
-STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 ALPHAS = tuple(np.linspace(0.1, 1, 10))
 
 # Who learns what, and who is an update in the sense of claim C8. WALKS are the updates
@@ -105,18 +102,19 @@ def simulate_cohorts(
     between_sd=0.15,
     within_sd=0.45,
     drift=0.0,
+    common=0.0,
     seed,
 ):
-    """Draw worlds in which every group takes a normal step of sd `drift` a year.
+    """Draw worlds in which groups take normal steps from one year to the next.
 
     Parameters
     ----------
     worlds, groups, years : int
     sizes : (float, float)
         Smallest and largest group, drawn evenly on the log scale, the same each year.
-    between_sd, within_sd, drift : float
-        Standard deviations between groups in the first year, within them, and of a
-        group's step from one year to the next.
+    between_sd, within_sd, drift, common : float
+        Standard deviations between groups in the first year, within them, of a group's
+        own step from one year to the next, and of the step that all take together.
     seed : int
 
     Returns
@@ -134,6 +132,8 @@ def simulate_cohorts(
     n = np.broadcast_to(n, (worlds, years, groups))
     steps = rng.normal(0, drift, (worlds, years + 1, groups))
     steps[:, 0] = rng.normal(0, between_sd, (worlds, groups))
+    if common:  # drawn from a stream of its own: the rest of the world stays
+        steps[:, 1:] += rng.spawn(1)[0].normal(0, common, (worlds, years, 1))
     level = steps.cumsum(1)
     mean = rng.normal(level[:, :years], within_sd / np.sqrt(n))
     ss = within_sd**2 * rng.chisquare(np.maximum(n - 1, 1)) * (n > 1)
@@ -237,26 +237,10 @@ def forecast(cohorts, *, ci_prob=0.9, draws=4000, seed):
         "rolling REML": _choose(cohorts, windows, ci_prob),
         "weighted REML": _choose(cohorts, weights, ci_prob),
         "smoothing": _smooth(cohorts),
-        "sums": _pooled(cohorts, 1.0, ci_prob),
         "forgetting": _forget(cohorts, ci_prob),
     }
-    beliefs = [
-        Belief.from_posterior(_first_fit(cohorts, d, draws, [seed, d]))
-        for d in range(len(n))
-    ]
-    for name, way in {
-        "joint prior": _carry,
-        "marginal priors": _carry_apart,
-        "random walk": _walk,
-    }.items():
-        parts = [way(b, cohorts, d, ci_prob) for d, b in enumerate(beliefs)]
-        found[name] = tuple(np.array(part) for part in zip(*parts, strict=True))
-    for step, common in {"walk": False, "common-step": True}.items():
-        for inference, average in {"REML": False, "Bayes": True}.items():
-            found[f"{step} {inference}"] = walk(
-                cohorts, common=common, average=average, ci_prob=ci_prob
-            )
-    return found
+    found |= carry(cohorts, ci_prob=ci_prob, draws=draws, seed=seed, walk=True)
+    return found | walk(cohorts, ci_prob=ci_prob)
 
 
 def _pooled(cohorts, keep, ci_prob):
@@ -360,77 +344,3 @@ def _smooth(cohorts):
     level = np.stack(levels)[best, np.arange(len(best))]
     nothing = np.full(level.shape, np.nan)
     return level, nothing, nothing
-
-
-# Beliefs ----------------------------------------------------------------------
-
-
-def _cells(cohorts, world, year):
-    n = cohorts.n[world, year]
-    seen = n > 0
-    cells = pd.DataFrame(
-        {
-            "group": np.arange(len(n))[seen],
-            "n": n[seen].astype(int),
-            "mean": cohorts.mean[world, year][seen],
-            "ss": cohorts.ss[world, year][seen],
-        }
-    )
-    cells.attrs = {
-        "outcome": "y",
-        "by": ["group"],
-        "continuous": [],
-        "binary": False,
-        "rows": int(n.sum()),
-        "rows_per_cell": n.sum() / seen.sum(),
-        "dropped": {"rows": 0, "missing": {}, "suppressed": {}},
-    }
-    return cells
-
-
-def _first_fit(cohorts, world, draws, seed):
-    rng = np.random.default_rng(seed)
-    cells = _cells(cohorts, world, 0)
-    return fit(FORMULA, cells, draws=draws, seed=rng, progress=False)
-
-
-def _answer(belief, groups, ci_prob):
-    means = belief.group_means(ci_prob=ci_prob).reindex([str(j) for j in range(groups)])
-    return tuple(means[column].to_numpy() for column in ("mean", "low", "high"))
-
-
-def _carry(belief, cohorts, world, ci_prob):
-    for year in range(1, cohorts.years):
-        belief = belief.update(_cells(cohorts, world, year))
-    return _answer(belief, cohorts.n.shape[2], ci_prob)
-
-
-def _carry_apart(belief, cohorts, world, ci_prob):
-    for year in range(1, cohorts.years):
-        known = belief.without_correlations()
-        belief = known.update(_cells(cohorts, world, year))
-    return _answer(belief, cohorts.n.shape[2], ci_prob)
-
-
-def _walk(belief, cohorts, world, ci_prob):
-    """Drift by the step whose forecasts of the past years had the best log score."""
-    best = -np.inf, None
-    between = np.sqrt(belief.between * belief.variance)
-    for step in STEPS:
-        known, score = belief, 0.0
-        for year in range(1, cohorts.years):
-            known = known.drift(step * between)
-            cells = _cells(cohorts, world, year)
-            score += _log_score(known, cells)
-            known = known.update(cells)
-        if score > best[0]:
-            best = score, known.drift(step * between)
-    return _answer(best[1], cohorts.n.shape[2], ci_prob)
-
-
-def _log_score(belief, cells):
-    """Log density of a year's group means, each for itself, before they are seen."""
-    means = belief.group_means(ci_prob=0.9).reindex(cells["group"].astype(str))
-    variance = means["sd"].to_numpy() ** 2 + belief.variance / cells["n"].to_numpy()
-    gap = cells["mean"].to_numpy() - means["mean"].to_numpy()
-    return float(np.nansum(-0.5 * (np.log(variance) + gap**2 / variance)))

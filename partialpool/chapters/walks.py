@@ -20,25 +20,23 @@ FLAT = 1e4  # prior variance of the first year's common level, in squared spread
 UNSEEN = 1e8  # variance of a mean without rows, in the same
 
 
-def walk(cohorts, *, common, average, ci_prob=0.9):
-    """Forecast every group's next mean by a random walk.
+def walk(cohorts, *, ci_prob=0.9):
+    """Forecast every group's next mean by random walks, fitted in two ways.
 
     Parameters
     ----------
     cohorts : Cohorts
-    common : bool
-        Whether all groups also take a step together; its size is estimated, too.
-    average : bool
-        Average over the posterior of the three standard deviations, with half-normal
-        priors as wide as the spread of all means (Bayes); or take the values of the
-        largest restricted likelihood as if they were known (REML).
     ci_prob : float
         Probability of the equal-tailed intervals.
 
     Returns
     -------
-    tuple of numpy.ndarray
-        Estimate, low and high, each of shape (D, J).
+    dict of str to tuple of numpy.ndarray
+        Estimate, low and high, each of shape (D, J). In ``walk`` every group takes
+        steps of its own; in ``common-step`` all also take a step together, whose size
+        is estimated, too. ``REML`` takes the standard deviations with the largest
+        restricted likelihood as if they were known; ``Bayes`` averages over their
+        posterior, with half-normal priors as wide as the spread of all means.
 
     Notes
     -----
@@ -48,33 +46,40 @@ def walk(cohorts, *, common, average, ci_prob=0.9):
     Examples
     --------
     >>> from partialpool.chapters.cohorts import simulate_cohorts
-    >>> cohorts = simulate_cohorts(2, groups=5, drift=0.1, seed=1)
-    >>> estimate, low, high = walk(cohorts, common=False, average=True)
+    >>> found = walk(simulate_cohorts(2, groups=5, drift=0.1, seed=1))
+    >>> list(found)
+    ['walk REML', 'walk Bayes', 'common-step REML', 'common-step Bayes']
+    >>> estimate, low, high = found["walk Bayes"]
     >>> estimate.shape, bool((low < estimate).all() and (estimate < high).all())
     ((2, 5), True)
     """
     data = _standardise(cohorts)
-    steps = COMMON if common else np.zeros(1)
-    log_weights, means, sds = [], [], []
-    for start in STARTS:
-        for step in STEPS:
-            parts = _fit_once(data, start, step, steps)
-            for kept, part in zip((log_weights, means, sds), parts, strict=True):
-                kept.append(part)
-    # Candidates (G), worlds (D), groups (J).
-    log_weight, mean, sd = map(np.concatenate, (log_weights, means, sds))
-    if average:
-        prior = _prior(steps)
-        weight = np.exp(log_weight - log_weight.max(0)) * prior[:, None]
-        weight /= weight.sum(0)
-        answer = _mix(weight, mean, sd, ci_prob)
-    else:
-        worlds = np.arange(mean.shape[1])
-        best = log_weight.argmax(0)
-        mean, sd = mean[best, worlds], sd[best, worlds]
-        half = ndtri((1 + ci_prob) / 2) * sd
-        answer = mean, mean - half, mean + half
-    return tuple(data.centre + data.unit * part for part in answer)
+    grid = [_fit_once(data, start, step) for start in STARTS for step in STEPS]
+    # Start and step (S), common step (K), worlds (D), groups (J).
+    parts = [np.stack(part) for part in zip(*grid, strict=True)]
+    found = {}
+    for name, count in {"walk": 1, "common-step": len(COMMON)}.items():
+        log_weight, mean, sd = (
+            part[:, :count].reshape(-1, *part.shape[2:]) for part in parts
+        )
+        answers = {
+            "REML": _take_best(log_weight, mean, sd, ci_prob),
+            "Bayes": _average(
+                log_weight, _prior(COMMON[:count]), mean, sd, ci_prob=ci_prob
+            ),
+        }
+        for inference, answer in answers.items():
+            found[f"{name} {inference}"] = tuple(
+                data.centre + data.unit * part for part in answer
+            )
+    return found
+
+
+def _take_best(log_weight, mean, sd, ci_prob):
+    best, worlds = log_weight.argmax(0), np.arange(mean.shape[1])
+    mean, sd = mean[best, worlds], sd[best, worlds]
+    half = ndtri((1 + ci_prob) / 2) * sd
+    return mean, mean - half, mean + half
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def _standardise(cohorts):
     return _Data(apart / unit[:, None, None], noise, centre[:, None], unit[:, None])
 
 
-def _fit_once(data, start, step, common):
+def _fit_once(data, start, step):
     """Restricted log likelihood, forecast and sd, for each size of the common step."""
     years = np.arange(data.y.shape[1])
     lags = np.minimum.outer(years, years)
@@ -120,7 +125,7 @@ def _fit_once(data, start, step, common):
     now = -gain
     now[..., -1] += 1  # the common level of the newest year, less what u takes of it
     log_likelihoods, means, sds = [], [], []
-    for together in common:
+    for together in COMMON:
         prior = FLAT + together**2 * lags
         inner = np.eye(len(years)) + prior @ precision
         spread = np.linalg.solve(inner, np.broadcast_to(prior, precision.shape))
@@ -143,8 +148,10 @@ def _prior(common):
     return np.einsum("i,j,k->ijk", *parts).ravel()
 
 
-def _mix(weight, mean, sd, ci_prob):
+def _average(log_weight, prior, mean, sd, *, ci_prob):
     """Mean and equal-tailed interval of a mixture of normals, world by world."""
+    weight = np.exp(log_weight - log_weight.max(0)) * prior[:, None]
+    weight /= weight.sum(0)
     centre = np.einsum("gd,gdj->dj", weight, mean)
     ends = np.empty((2, *centre.shape))
     for d in range(len(centre)):
