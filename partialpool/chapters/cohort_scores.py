@@ -8,7 +8,7 @@ from partialpool.chapters.cohorts import OPPONENTS, WALKS
 from partialpool.scores import coverage
 
 
-def score_forecasts(cohorts, found):
+def score_forecasts(cohorts, found, *, against="sums"):
     """Score the forecasts of next year's means, with Monte Carlo error over worlds.
 
     Parameters
@@ -16,6 +16,8 @@ def score_forecasts(cohorts, found):
     cohorts : Cohorts
     found : dict
         What :func:`forecast` returned.
+    against : str
+        The method that the others are measured from: the full refit.
 
     Returns
     -------
@@ -24,10 +26,11 @@ def score_forecasts(cohorts, found):
         and ``coverage_se``, ``width`` of the intervals, and against the full refit
         ``sums``: ``from_refit``, the root mean square distance of the estimates in
         half-widths of its intervals divided by 1.645 (in posterior standard
-        deviations, about, for 90 % intervals), and ``width_ratio``.
+        deviations, about, for 90 % intervals) with ``from_refit_se``, and
+        ``width_ratio``.
     """
     known = ~np.isnan(cohorts.truth)
-    centre, low, high = found["sums"]
+    centre, low, high = found[against]
     unit = (high - low) / (2 * ndtri(0.95))
     table = {}
     for name, (estimate, left, right) in found.items():
@@ -35,6 +38,8 @@ def score_forecasts(cohorts, found):
         inside = (left <= cohorts.truth) & (cohorts.truth <= right)
         covered = _by_world(inside, known)
         rmse = np.sqrt(error2.mean())
+        away2 = _by_world(((estimate - centre) / unit) ** 2, known)
+        distance = np.sqrt(away2.mean())
         has = not np.isnan(left).all()
         table[name] = {
             "rmse": rmse,
@@ -44,7 +49,8 @@ def score_forecasts(cohorts, found):
             else np.nan,
             "coverage_se": _standard_error(covered) if has else np.nan,
             "width": (right - left)[known].mean(),
-            "from_refit": np.sqrt((((estimate - centre) / unit)[known] ** 2).mean()),
+            "from_refit": distance,
+            "from_refit_se": _standard_error(away2) / (2 * max(distance, 1e-300)),
             "width_ratio": ((right - left) / (high - low))[known].mean(),
         }
     return pd.DataFrame(table).T.rename_axis("method")
@@ -93,6 +99,7 @@ def decide(static, moving, followed):
     averaged over their posterior, beside the belief with drift that was its only
     walk. On each side the walk or opponent with the smallest error counts. Walks are
     told how far the rows of neighbouring years are the same people or institutions.
+    (The belief cannot be told, which this rule overlooked; it stays among the walks.)
 
     Parameters
     ----------

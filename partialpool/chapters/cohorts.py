@@ -196,6 +196,35 @@ def _correlate(years):
     return float(np.mean(each))
 
 
+def read_cohorts(table, *, outcome, group, year):
+    """Read one world from a table: a year for each value of its column, in order.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per member and year.
+    outcome, group, year : str
+        Its columns.
+
+    Returns
+    -------
+    Cohorts
+        The groups sorted by label; `truth` is not known.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"y": [1.0, 3.0, 4.0], "group": list("AAB"), "year": 1})
+    >>> read_cohorts(table, outcome="y", group="group", year="year").mean
+    array([[[2., 4.]]])
+    """
+    means = table.groupby([year, group], observed=True)[outcome].agg(
+        ["size", "mean", "var"]
+    )
+    n, mean, var = (means[c].unstack().to_numpy(float)[None] for c in means)
+    n, ss = np.nan_to_num(n), np.nan_to_num(var * (n - 1))
+    return Cohorts(n, mean, ss, np.full(n.shape[::2], np.nan))
+
+
 # Ways to the next year --------------------------------------------------------
 
 

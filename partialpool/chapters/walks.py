@@ -20,12 +20,14 @@ FLAT = 1e4  # prior variance of the first year's common level, in squared spread
 UNSEEN = 1e8  # variance of a mean without rows, in the same
 
 
-def walk(cohorts, *, ci_prob=0.9):
+def walk(cohorts, *, width=1.0, ci_prob=0.9):
     """Forecast every group's next mean by random walks, fitted in two ways.
 
     Parameters
     ----------
     cohorts : Cohorts
+    width : float
+        Scale of the prior of the step in common, as a part of the spread of all means.
     ci_prob : float
         Probability of the equal-tailed intervals.
 
@@ -65,7 +67,7 @@ def walk(cohorts, *, ci_prob=0.9):
         answers = {
             "REML": _take_best(log_weight, mean, sd, ci_prob),
             "Bayes": _average(
-                log_weight, _prior(COMMON[:count]), mean, sd, ci_prob=ci_prob
+                log_weight, _prior(COMMON[:count], width), mean, sd, ci_prob=ci_prob
             ),
         }
         for inference, answer in answers.items():
@@ -139,11 +141,11 @@ def _fit_once(data, start, step):
     return np.array(log_likelihoods), np.array(means), np.array(sds)
 
 
-def _prior(common):
+def _prior(common, width):
     """Weights of the candidates: half-normal densities times the gaps of the grid."""
     parts = [
-        np.exp(-0.5 * grid**2) * (np.gradient(grid) if len(grid) > 1 else 1)
-        for grid in (STARTS, STEPS, common)
+        np.exp(-0.5 * (grid / scale) ** 2) * (np.gradient(grid) if len(grid) > 1 else 1)
+        for grid, scale in ((STARTS, 1), (STEPS, 1), (common, width))
     ]
     return np.einsum("i,j,k->ijk", *parts).ravel()
 
