@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import partialpool as pool
@@ -106,3 +107,57 @@ def test_samples_of_the_scorecard_are_followed_or_drawn_anew():
     assert np.nanmean(same.truth) == pytest.approx(10.3, abs=0.2)
     seen = ~np.isnan(same.truth)
     assert (same.n > 0).all(1)[seen].all()
+
+
+def test_all_together_step_without_disturbing_the_rest():
+    given = {"years": 3, "drift": 0.1, "seed": 6}
+    alone = cohorts.simulate_cohorts(300, **given)
+    together = cohorts.simulate_cohorts(300, common=0.2, **given)
+    moved = together.truth - alone.truth
+    assert np.ptp(moved, axis=1) == pytest.approx(0, abs=1e-12)
+    assert moved.std() == pytest.approx(0.2 * np.sqrt(3), rel=0.1)
+    np.testing.assert_array_equal(together.ss, alone.ss)
+
+
+def test_a_table_is_read_year_by_year():
+    table, _ = pool.simulate_groups(5, sizes=(2, 9), seed=7)
+    later = table[table["group"] != table["group"].iloc[0]]
+    both = pd.concat([table.assign(year="2024"), later.assign(year="2025")])
+    read = cohorts.read_cohorts(both, outcome="y", group="group", year="year")
+    cells = pool.collapse(table, "y", "group")
+    assert read.n[0, 0] == pytest.approx(cells["n"])
+    assert read.mean[0, 0] == pytest.approx(cells["mean"])
+    assert read.ss[0, 0] == pytest.approx(cells["ss"])
+    assert read.n[0, 1, 0] == 0
+    assert np.isnan(read.mean[0, 1, 0])
+
+
+def test_institutions_that_stay_resemble_themselves():
+    same = cohorts.sample_cohorts(2, share=0.2, same=True, seed=1)
+    anew = cohorts.sample_cohorts(2, share=0.2, same=False, seed=1)
+    assert (same.shared > 0.7).all()
+    assert (anew.shared < 0.3).all()
+
+
+def test_a_window_holds_the_newest_years(worlds):
+    n, mean, _ = cohorts._window(worlds, 1)
+    np.testing.assert_array_equal(n, worlds.n[:, -1])
+    np.testing.assert_allclose(mean, worlds.mean[:, -1])
+    assert (cohorts._window(worlds, 9)[0] == worlds.n.sum(1)).all()
+
+
+def test_last_year_forecasts_what_it_determines():
+    worlds = cohorts.simulate_cohorts(1, groups=80, sizes=(500, 900), years=5, seed=8)
+    exact = 2 + 0.5 ** np.arange(6)[:, None] * np.linspace(-3, 3, 80)
+    given = replace(worlds, mean=exact[None, :5], truth=exact[None, 5])
+    estimate, low, high = cohorts._lag(given, 0.9)
+    assert estimate == pytest.approx(given.truth, abs=1e-6)
+    assert (low < estimate).all()
+    assert (estimate < high).all()
+
+
+def test_drifting_groups_get_a_short_window():
+    moving = cohorts.simulate_cohorts(20, drift=0.5, seed=4)
+    last = cohorts.forecast(moving.first(3), draws=400, seed=1)
+    gap = np.abs(last["rolling REML"][0] - last["last REML"][0]).mean()
+    assert gap < 0.1 * np.abs(last["all REML"][0] - last["last REML"][0]).mean()
