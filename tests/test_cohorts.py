@@ -8,6 +8,7 @@ import pytest
 
 import partialpool as pool
 from partialpool.chapters import beliefs, cohorts
+from partialpool.faults import TableError
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,12 @@ def test_a_table_is_read_year_by_year():
     assert read.ss[0, 0] == pytest.approx(cells["ss"])
     assert read.n[0, 1, 0] == 0
     assert np.isnan(read.mean[0, 1, 0])
+
+
+def test_one_row_a_year_says_nothing_of_the_spread():
+    table = pd.DataFrame({"wait": [3.0, 4.0], "clinic": ["A", "B"], "month": 1})
+    with pytest.raises(TableError, match=r"one row for each value of 'month'"):
+        cohorts.read_cohorts(table, outcome="wait", group="clinic", year="month")
 
 
 def test_institutions_that_stay_resemble_themselves():

@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from partialpool.chapters.beliefs import carry
 from partialpool.chapters.census import load_census
 from partialpool.chapters.walks import walk
+from partialpool.faults import TableError, quote
 from partialpool.poolings import contest_many, one_way
 
 # What the past years may choose from: shares kept a year, and weights of the newest
@@ -211,6 +212,11 @@ def read_cohorts(table, *, outcome, group, year):
     Cohorts
         The groups sorted by label; `truth` is not known.
 
+    Raises
+    ------
+    TableError
+        If no group has two rows in a year: the spread within groups is not known then.
+
     Examples
     --------
     >>> table = pd.DataFrame({"y": [1.0, 3.0, 4.0], "group": list("AAB"), "year": 1})
@@ -220,6 +226,11 @@ def read_cohorts(table, *, outcome, group, year):
     means = table.groupby([year, group], observed=True)[outcome].agg(
         ["size", "mean", "var"]
     )
+    if (means["size"] < 2).all():
+        raise TableError(
+            f"Every group has one row for each value of {quote(year)}, so the spread "
+            "within groups is not known: take longer periods."
+        )
     n, mean, var = (means[c].unstack().to_numpy(float)[None] for c in means)
     n, ss = np.nan_to_num(n), np.nan_to_num(var * (n - 1))
     return Cohorts(n, mean, ss, np.full(n.shape[::2], np.nan))

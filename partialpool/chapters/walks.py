@@ -157,12 +157,12 @@ def _average(log_weight, prior, mean, sd, *, ci_prob):
     centre = np.einsum("gd,gdj->dj", weight, mean)
     ends = np.empty((2, *centre.shape))
     for d in range(len(centre)):
-        kept = weight[:, d] > 1e-4 * weight[:, d].max()
+        kept = weight[:, d] > 1e-3 * weight[:, d].max()
         w, m, s = weight[kept, d], mean[kept, d], sd[kept, d]
         w = w / w.sum()
         for i, prob in enumerate(((1 - ci_prob) / 2, (1 + ci_prob) / 2)):
             low, high = (m - 8 * s).min(0), (m + 8 * s).max(0)
-            for _ in range(40):
+            for _ in range(25):
                 middle = (low + high) / 2
                 less = w @ ndtr((middle - m) / s) < prob
                 low, high = np.where(less, middle, low), np.where(less, high, middle)
