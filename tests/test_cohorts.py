@@ -66,7 +66,7 @@ def test_without_years_between_carrying_is_the_first_fit(worlds):
     one = worlds.first(1)
     fitted = beliefs._first_fit(one, 0, 4000, 1)
     belief = pool.Belief.from_posterior(fitted)
-    carried = beliefs._carry(belief, one, 0, 0.9)[0]
+    carried = beliefs._answer(beliefs._carry(belief, []), one.n.shape[2], 0.9)[0]
     pooled = pool.one_way(one.mean[0, 0], n=one.n[0, 0], ss=one.ss[0, 0])
     assert carried == pytest.approx(pooled.mean, abs=0.01)
 
@@ -88,9 +88,12 @@ def test_a_walk_chooses_a_step_where_groups_drift():
         world = cohorts.simulate_cohorts(1, drift=drift, seed=5)
         fitted = beliefs._first_fit(world, 0, 4000, 1)
         belief = pool.Belief.from_posterior(fitted)
-        _, low, high = beliefs._walk(belief, world, 0, 0.9)
-        _, left, right = beliefs._carry(belief, world, 0, 0.9)
-        return ((high - low) / (right - left)).mean()
+        years = [beliefs._cells(world, 0, year) for year in range(1, world.years)]
+        walked, carried = (
+            way(belief, years).group_means(ci_prob=0.9)
+            for way in (beliefs._walk, beliefs._carry)
+        )
+        return (walked["sd"] / carried["sd"]).mean()
 
     assert widths(0.3) > 2
     assert widths(0.0) < 1.5

@@ -59,11 +59,11 @@ def test_still_groups_without_steps_are_pooled_as_by_reml():
     data = walks._standardise(still)
     for d in range(3):
         gaps = []
-        for start in walks.STARTS:
+        for start in np.linspace(0.2, 1.2, 101):
             _, centre, _ = walks._fit_once(data, start, 0.0)
             ours = data.centre[d] + data.unit[d] * centre[0, d]
             gaps.append(np.abs(ours - reml[d]).max())
-        assert min(gaps) < 0.02
+        assert min(gaps) < 0.01
 
 
 def test_units_and_level_do_not_matter(worlds):

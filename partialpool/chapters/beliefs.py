@@ -34,15 +34,19 @@ def carry(cohorts, *, ci_prob=0.9, draws=4000, seed, walk=False):
     """
     ways = {"joint prior": _carry, "marginal priors": _carry_apart}
     ways |= {"random walk": _walk} if walk else {}
-    beliefs = [
-        Belief.from_posterior(_first_fit(cohorts, d, draws, [seed, d]))
-        for d in range(len(cohorts.n))
+    worlds = range(len(cohorts.n))
+    firsts = [_first_fit(cohorts, d, draws, [seed, d]) for d in worlds]
+    beliefs = [Belief.from_posterior(first) for first in firsts]
+    later = [
+        [_cells(cohorts, d, year) for year in range(1, cohorts.years)] for d in worlds
     ]
+    groups = cohorts.n.shape[2]
     n, mean, ss = cohorts.add()
     pooled = one_way(mean, n=n, ss=ss, ci_prob=ci_prob)
     found = {"sums": (pooled.mean, pooled.low, pooled.high)}
     for name, way in ways.items():
-        parts = [way(b, cohorts, d, ci_prob) for d, b in enumerate(beliefs)]
+        carried = [way(*pair) for pair in zip(beliefs, later, strict=True)]
+        parts = [_answer(belief, groups, ci_prob) for belief in carried]
         found[name] = tuple(np.array(part) for part in zip(*parts, strict=True))
     return found
 
@@ -81,43 +85,44 @@ def _answer(belief, groups, ci_prob):
     return tuple(means[column].to_numpy() for column in ("mean", "low", "high"))
 
 
-def _carry(belief, cohorts, world, ci_prob):
-    for year in range(1, cohorts.years):
-        belief = belief.update(_cells(cohorts, world, year))
-    return _answer(belief, cohorts.n.shape[2], ci_prob)
+def _carry(belief, years):
+    for cells in years:
+        belief = belief.update(cells)
+    return belief
 
 
-def _carry_apart(belief, cohorts, world, ci_prob):
-    for year in range(1, cohorts.years):
-        known = belief.without_correlations()
-        belief = known.update(_cells(cohorts, world, year))
-    return _answer(belief, cohorts.n.shape[2], ci_prob)
+def _carry_apart(belief, years):
+    for cells in years:
+        belief = belief.without_correlations().update(cells)
+    return belief
 
 
-def _walk(belief, cohorts, world, ci_prob):
+def _walk(belief, years):
     """Drift by the step whose forecasts of the past years had the best log score."""
     best = -np.inf, None
     between = np.sqrt(belief.between * belief.variance)
-    cells = [_cells(cohorts, world, year) for year in range(1, cohorts.years)]
+    columns = [
+        (cells["group"].astype(str).tolist(), *cells[["n", "mean"]].to_numpy(float).T)
+        for cells in years
+    ]
     for step in STEPS:
         known, score = belief, 0.0
-        for year in cells:
+        for cells, (labels, n, mean) in zip(years, columns, strict=True):
             known = known.drift(step * between)
-            score += _log_score(known, year)
-            known = known.update(year)
+            score += _log_score(known, labels, n, mean)
+            known = known.update(cells)
         if score > best[0]:
             best = score, known.drift(step * between)
-    return _answer(best[1], cohorts.n.shape[2], ci_prob)
+    return best[1]
 
 
-def _log_score(belief, cells):
+def _log_score(belief, labels, n, mean):
     """Log density of a year's group means, each for itself, before they are seen."""
     place = {label: i for i, label in enumerate(belief.groups, 1)}
-    at = np.array([place.get(str(label), 0) for label in cells["group"].tolist()])
+    at = np.array([place.get(label, 0) for label in labels])
     seen, at = at > 0, at[at > 0]
     scale = belief.scale
     spread = scale[0, 0] + 2 * scale[0, at] + scale[at, at]
-    n = cells["n"].to_numpy()[seen]
-    variance = belief.variance * (spread * belief.df / (belief.df - 2) + 1 / n)
-    gap = cells["mean"].to_numpy()[seen] - belief.mean[0] - belief.mean[at]
+    variance = belief.variance * (spread * belief.df / (belief.df - 2) + 1 / n[seen])
+    gap = mean[seen] - belief.mean[0] - belief.mean[at]
     return float(np.sum(-0.5 * (np.log(variance) + gap**2 / variance)))
