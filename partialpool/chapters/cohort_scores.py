@@ -76,8 +76,8 @@ def compare_with_best(cohorts, found, update, opponents=OPPONENTS):
     return {"best": best, "saved": saved, "low": low, "high": high}
 
 
-def decide(static, moving, followed):
-    """Turn figures into the outcome on C8, by the rule that the chapter states.
+def check_rule(static, moving, followed):
+    """Say which conditions of the rule on C8 are true, as the chapter states them.
 
     1. Carrying the posterior: in worlds without drift the joint prior stays within
        0.1 posterior standard deviations of the refit, and its coverage within 3
@@ -112,17 +112,24 @@ def decide(static, moving, followed):
 
     Returns
     -------
-    str
+    dict of str to bool
+        ``carrying``, ``forecasting`` and ``real data``.
     """
     joint = static.loc["joint prior"]
-    true = [
-        joint["from_refit"] <= 0.1 and abs(joint["coverage"] - 0.9) <= 0.03,
-        all(saved["low"] > 0 and _keeps_promise(scores) for scores, saved in moving),
-        _keeps_promise(followed),
-    ]
-    if all(true):
+    near = joint["from_refit"] <= 0.1 and abs(joint["coverage"] - 0.9) <= 0.03
+    ahead = all(saved["low"] > 0 and _keeps_promise(scores) for scores, saved in moving)
+    return {
+        "carrying": bool(near),
+        "forecasting": bool(ahead),
+        "real data": bool(_keeps_promise(followed)),
+    }
+
+
+def decide(true):
+    """Turn what :func:`check_rule` found into the outcome on C8."""
+    if all(true.values()):
         return "holds"
-    return "holds with conditions" if any(true) else "does not hold"
+    return "holds with conditions" if any(true.values()) else "does not hold"
 
 
 def best_walk(scores):

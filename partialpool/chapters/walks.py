@@ -8,6 +8,7 @@ for many groups at once; no filter is needed, as the years are few.
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -16,6 +17,8 @@ from scipy.special import ndtr, ndtri
 STARTS = np.r_[0, np.geomspace(0.05, 2, 13)]
 STEPS = np.r_[0, np.geomspace(0.02, 1.5, 13)]
 COMMON = np.r_[0, np.geomspace(0.02, 2, 11)]
+# By what part of the grid's widest gap (a factor) REML goes on looking, round by round.
+GAP, ROUNDS = 1.6, (0.5, 0.25, 0.125, 0.0625)
 FLAT = 1e4  # prior variance of the first year's common level, in squared spreads
 UNSEEN = 1e8  # variance of a mean without rows, in the same
 
@@ -42,8 +45,8 @@ def walk(cohorts, *, width=1.0, ci_prob=0.9):
 
     Notes
     -----
-    The standard deviations are taken from a grid, and that within groups is the pooled
-    one, as if known: it rests on all rows.
+    The standard deviations are taken from a grid, which REML refines around its best
+    point. That within groups is the pooled one, as if known: it rests on all rows.
 
     Examples
     --------
@@ -65,7 +68,7 @@ def walk(cohorts, *, width=1.0, ci_prob=0.9):
             part[:, :count].reshape(-1, *part.shape[2:]) for part in parts
         )
         answers = {
-            "REML": _take_best(log_weight, mean, sd, ci_prob),
+            "REML": _take_best(data, log_weight, count, ci_prob),
             "Bayes": _average(
                 log_weight, _prior(COMMON[:count], width), mean, sd, ci_prob=ci_prob
             ),
@@ -77,9 +80,25 @@ def walk(cohorts, *, width=1.0, ci_prob=0.9):
     return found
 
 
-def _take_best(log_weight, mean, sd, ci_prob):
-    best, worlds = log_weight.argmax(0), np.arange(mean.shape[1])
-    mean, sd = mean[best, worlds], sd[best, worlds]
+def _take_best(data, log_weight, count, ci_prob):
+    """Take each world's best candidate, and look in ever smaller steps around it."""
+    shape = len(STARTS), len(STEPS), count
+    places = np.unravel_index(log_weight.argmax(0), shape)
+    grids = STARTS, STEPS, COMMON
+    best = [grid[place] for grid, place in zip(grids, places, strict=True)]
+    for part in ROUNDS:
+        factors = GAP ** np.array([-part, 0, part])
+        shared = factors if count > 1 else factors[1:2]  # of the step in common
+        tried = np.array(list(product(factors, factors, shared)))
+        together = [best[2] * c for c in shared]
+        fits = [
+            _fit_once(data, best[0] * a, best[1] * b, together)
+            for a, b in product(factors, factors)
+        ]
+        log_likelihood, mean, sd = map(np.concatenate, zip(*fits, strict=True))
+        top, worlds = log_likelihood.argmax(0), np.arange(len(data.y))
+        best = [size * tried[top, i] for i, size in enumerate(best)]
+    mean, sd = mean[top, worlds], sd[top, worlds]
     half = ndtri((1 + ci_prob) / 2) * sd
     return mean, mean - half, mean + half
 
@@ -112,32 +131,39 @@ def _standardise(cohorts):
     return _Data(apart / unit[:, None, None], noise, centre[:, None], unit[:, None])
 
 
-def _fit_once(data, start, step):
-    """Restricted log likelihood, forecast and sd, for each size of the common step."""
-    years = np.arange(data.y.shape[1])
-    lags = np.minimum.outer(years, years)
-    inverse = np.linalg.inv(data.noise + start**2 + step**2 * lags)
+def _fit_once(data, start, step, common=COMMON):
+    """Restricted log likelihood, forecast and sd, for each size of the common step.
+
+    Each size is one number, or one for each world: (D,).
+    """
+    worlds, years = data.y.shape[:2]
+    ages = np.arange(years)
+    lags = np.minimum.outer(ages, ages)
+    start2, step2 = (np.broadcast_to(s, worlds)[:, None] ** 2 for s in (start, step))
+    own = start2[..., None] + step2[..., None] * lags  # (D, T, T)
+    inverse = np.linalg.inv(data.noise + own[:, None])
     y = data.y.transpose(0, 2, 1)
     solved = np.einsum("djst,djt->djs", inverse, y)
     precision, pull = inverse.sum(1), solved.sum(1)
-    ahead = start**2 + step**2 * years
-    gain = np.einsum("djst,s->djt", inverse, ahead)
-    alone = start**2 + step**2 * len(years) - gain @ ahead
+    ahead = start2 + step2 * ages
+    gain = np.einsum("djst,ds->djt", inverse, ahead)
+    alone = start2 + step2 * years - np.einsum("djt,dt->dj", gain, ahead)
     likelihood = np.linalg.slogdet(inverse)[1].sum(1) - (y * solved).sum((1, 2))
     now = -gain
     now[..., -1] += 1  # the common level of the newest year, less what u takes of it
     log_likelihoods, means, sds = [], [], []
-    for together in COMMON:
-        prior = FLAT + together**2 * lags
-        inner = np.eye(len(years)) + prior @ precision
-        spread = np.linalg.solve(inner, np.broadcast_to(prior, precision.shape))
+    for together in common:
+        step2 = np.broadcast_to(together, worlds)[:, None] ** 2
+        prior = FLAT + step2[..., None] * lags
+        inner = np.eye(years) + prior @ precision
+        spread = np.linalg.solve(inner, prior)
         level = np.einsum("dst,dt->ds", spread, pull)
         log_likelihoods.append(
             0.5 * (likelihood + (pull * level).sum(1) - np.linalg.slogdet(inner)[1])
         )
         means.append((gain * y).sum(2) + np.einsum("djt,dt->dj", now, level))
         from_level = np.einsum("djs,dst,djt->dj", now, spread, now)
-        sds.append(np.sqrt(alone + from_level + together**2))
+        sds.append(np.sqrt(alone + from_level + step2))
     return np.array(log_likelihoods), np.array(means), np.array(sds)
 
 
