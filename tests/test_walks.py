@@ -114,11 +114,11 @@ def test_a_mixture_of_one_normal_is_that_normal():
 
 
 def test_the_grid_does_not_hold_reml_back(monkeypatch):
-    many = cohorts.simulate_cohorts(10, years=6, drift=0.05, seed=202617)
+    many = cohorts.simulate_cohorts(4, years=6, drift=0.05, seed=202617)
     ours = walks.walk(many)["walk REML"]
     monkeypatch.setattr(walks, "COMMON", np.zeros(1))
-    monkeypatch.setattr(walks, "STARTS", np.r_[0, np.geomspace(0.05, 2, 60)])
-    monkeypatch.setattr(walks, "STEPS", np.r_[0, np.geomspace(0.02, 1.5, 60)])
+    monkeypatch.setattr(walks, "STARTS", np.r_[0, np.geomspace(0.05, 2, 40)])
+    monkeypatch.setattr(walks, "STEPS", np.r_[0, np.geomspace(0.02, 1.5, 40)])
     finer = walks.walk(many)["walk REML"]
     widths = [low_high[2] - low_high[1] for low_high in (ours, finer)]
     np.testing.assert_allclose(*widths, rtol=0.03)
