@@ -330,7 +330,8 @@ class Belief:
         labels = [text_of(label) for label in cells[attrs["by"][0]]]
         self._refuse_strangers(labels, attrs["by"][0])
         known = self._with_groups(labels)
-        place = 1 + pd.Index(known.groups).get_indexer(labels)
+        place = {label: i for i, label in enumerate(known.groups, 1)}
+        place = np.array([place[label] for label in labels])
         n, y = cells["n"].to_numpy(float), cells["mean"].to_numpy(float)
         design = np.zeros((len(cells), len(known.mean)))
         design[:, 0] = design[np.arange(len(cells)), place] = 1

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from partialpool.chapters.cohorts import OPPONENTS
+from partialpool.chapters.cohorts import OPPONENTS, WALKS
 from partialpool.scores import coverage
 
 
-def score_forecasts(cohorts, found):
+def score_forecasts(cohorts, found, *, against="sums"):
     """Score the forecasts of next year's means, with Monte Carlo error over worlds.
 
     Parameters
@@ -16,6 +16,8 @@ def score_forecasts(cohorts, found):
     cohorts : Cohorts
     found : dict
         What :func:`forecast` returned.
+    against : str
+        The method that the others are measured from: the full refit.
 
     Returns
     -------
@@ -24,10 +26,11 @@ def score_forecasts(cohorts, found):
         and ``coverage_se``, ``width`` of the intervals, and against the full refit
         ``sums``: ``from_refit``, the root mean square distance of the estimates in
         half-widths of its intervals divided by 1.645 (in posterior standard
-        deviations, about, for 90 % intervals), and ``width_ratio``.
+        deviations, about, for 90 % intervals) with ``from_refit_se``, and
+        ``width_ratio``.
     """
     known = ~np.isnan(cohorts.truth)
-    centre, low, high = found["sums"]
+    centre, low, high = found[against]
     unit = (high - low) / (2 * ndtri(0.95))
     table = {}
     for name, (estimate, left, right) in found.items():
@@ -35,6 +38,8 @@ def score_forecasts(cohorts, found):
         inside = (left <= cohorts.truth) & (cohorts.truth <= right)
         covered = _by_world(inside, known)
         rmse = np.sqrt(error2.mean())
+        away2 = _by_world(((estimate - centre) / unit) ** 2, known)
+        distance = np.sqrt(away2.mean())
         has = not np.isnan(left).all()
         table[name] = {
             "rmse": rmse,
@@ -44,7 +49,8 @@ def score_forecasts(cohorts, found):
             else np.nan,
             "coverage_se": _standard_error(covered) if has else np.nan,
             "width": (right - left)[known].mean(),
-            "from_refit": np.sqrt((((estimate - centre) / unit)[known] ** 2).mean()),
+            "from_refit": distance,
+            "from_refit_se": _standard_error(away2) / (2 * max(distance, 1e-300)),
             "width_ratio": ((right - left) / (high - low))[known].mean(),
         }
     return pd.DataFrame(table).T.rename_axis("method")
@@ -70,49 +76,71 @@ def compare_with_best(cohorts, found, update, opponents=OPPONENTS):
     return {"best": best, "saved": saved, "low": low, "high": high}
 
 
-def decide(static, moving, followed):
-    """Turn figures into the outcome on C8, by the rule that the chapter states.
-
-    The first two conditions were written before any figure was seen:
+def check_rule(static, moving, followed):
+    """Say which conditions of the rule on C8 are true, as the chapter states them.
 
     1. Carrying the posterior: in worlds without drift the joint prior stays within
        0.1 posterior standard deviations of the refit, and its coverage within 3
        points of the 90 % promised.
-    2. Forecasting: in every world with drift the random walk has a smaller error than
-       the best opponent (the paired 95 % interval lies above 0) and covers 85 to 95 %.
-    3. Real data: on institutions followed through the years the random walk covers 85
-       to 95 %. This one came after the figures, as the rule had left out real data; it
-       can only make it harder for the claim.
+    2. Forecasting: in every set of worlds with drift the best Bayesian walk has a
+       smaller error than the best opponent (the paired 95 % interval lies above 0)
+       and covers 85 to 95 %.
+    3. Real data: on institutions followed through the years the best Bayesian walk
+       covers 85 to 95 %.
 
     All: holds. Some: holds with conditions. None: does not hold. That sums equal the
     refit is a test of the package, and no figure to weigh.
+
+    Conditions 1 and 2 were written before any figure was seen, 3 after the first
+    figures, as the rule had left out real data. A hostile reading changed both sides
+    alike, before it computed a figure: opponents may now bring the random walk itself,
+    fitted by REML, with or without an estimated step in common, a REML on a window of
+    years, and a GLM on last year's mean and size; the claim may bring the same walks,
+    averaged over their posterior, beside the belief with drift that was its only
+    walk. On each side the walk or opponent with the smallest error counts. Walks are
+    told how far the rows of neighbouring years are the same people or institutions.
+    (The belief cannot be told, which this rule overlooked; it stays among the walks.)
+    A first run held the walks by REML to the points of a coarse grid, which cost them
+    about a point of coverage; they are refined since.
 
     Parameters
     ----------
     static : pandas.DataFrame
         Scores without drift.
     moving : list of (pandas.DataFrame, dict)
-        Scores with drift, and what `compare_with_best` said of the random walk.
+        Scores with drift, and what `compare_with_best` said of the best walk.
     followed : pandas.DataFrame
         Scores on the followed institutions.
 
     Returns
     -------
-    str
+    dict of str to bool
+        ``carrying``, ``forecasting`` and ``real data``.
     """
     joint = static.loc["joint prior"]
-    true = [
-        joint["from_refit"] <= 0.1 and abs(joint["coverage"] - 0.9) <= 0.03,
-        all(saved["low"] > 0 and _keeps_promise(scores) for scores, saved in moving),
-        _keeps_promise(followed),
-    ]
-    if all(true):
+    near = joint["from_refit"] <= 0.1 and abs(joint["coverage"] - 0.9) <= 0.03
+    ahead = all(saved["low"] > 0 and _keeps_promise(scores) for scores, saved in moving)
+    return {
+        "carrying": bool(near),
+        "forecasting": bool(ahead),
+        "real data": bool(_keeps_promise(followed)),
+    }
+
+
+def decide(true):
+    """Turn what :func:`check_rule` found into the outcome on C8."""
+    if all(true.values()):
         return "holds"
-    return "holds with conditions" if any(true) else "does not hold"
+    return "holds with conditions" if any(true.values()) else "does not hold"
+
+
+def best_walk(scores):
+    """Name the Bayesian walk with the smallest error."""
+    return scores.loc[list(WALKS), "rmse"].idxmin()
 
 
 def _keeps_promise(scores):
-    return 0.85 <= scores.loc["random walk", "coverage"] <= 0.95
+    return 0.85 <= scores.loc[best_walk(scores), "coverage"] <= 0.95
 
 
 def _by_world(values, known):
