@@ -19,6 +19,7 @@ from book.chapters import say
 
 VERDICTS = ROOT / "tests" / "reviewed_verdicts.json"
 PICTURE = ROOT / "book" / "_static" / "shrinkage.svg"
+PARTS = ("outcome", "figure", "conditions", "opponent", "doubt", "short")
 PICTURE_OF = ("partial-pooling", "fig-partial-pooling-shrinkage")
 
 # Draws differ a little on another processor, and so do figures made from them.
@@ -65,7 +66,7 @@ def differences(found, kept):
         return [f"the chapters give verdicts {keys}, and {reviewed} were reviewed"]
     sentences = []
     for new, old in zip(found, kept, strict=True):
-        for part in ("outcome", "figure", "conditions", "short"):
+        for part in PARTS:
             says, said = new.get(part, ""), old.get(part, "")
             if not alike(says, said):
                 sentences.append(

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
+from book._ext.verdicts import PARTS
 from tests.built_book import SITE, SPHINX_PAGES, require_site, site_pages, toc_pages
 
 PAGES = toc_pages()
@@ -14,7 +15,7 @@ CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
 
 # Markup that a page shows as text when its directive or role was mistyped.
 LEFTOVERS = re.compile(
-    r"\{(glue|ref|numref|eq|cite|doc|term|exercise|claims)\b|:::|```"
+    r"\{(glue|ref|numref|eq|cite|doc|term|exercise|claims|verdicts)\b|:::|```"
 )
 FOREIGN = re.compile(r"^(https?:)?//")
 IN_STYLES = re.compile(r"""(?:url\(\s*|@import\s+)["']?((?:https?:)?//[^"')\s]+)""")
@@ -217,3 +218,17 @@ def test_the_landing_page_shows_all_claims():
     for row in rows:
         verdict = row.select("td")[-1].get_text(" ", strip=True)
         assert re.search(r"[Hh]old|tested", verdict), f"no verdict in words: {row}"
+
+
+@pytest.mark.skipif(
+    "book/verdicts" not in PAGES, reason="not all claims are decided yet"
+)
+@pytest.mark.parametrize("number", range(1, 13))
+def test_the_last_chapter_says_all_of_each_claim(number):
+    section = article("book/verdicts").select_one(f"section#claim-c{number}")
+    blocks = section.select(".claim-verdict:not(.claim-waiting)")
+    assert blocks
+    for block in blocks:
+        assert "#verdict-" in block.a["href"]
+        said = [item.strong.get_text() for item in block.select("li")]
+        assert said == list(PARTS.values())

@@ -92,6 +92,8 @@ VERDICT = {
     "outcome": "does not hold",
     "figure": "Error 0.20 against 0.12.",
     "conditions": "With groups under ten.",
+    "opponent": "a GLM with predictors",
+    "doubt": "It rests on one census.",
     "short": "Its error is 0.20, that of partial pooling 0.12.",
 }
 
@@ -100,9 +102,10 @@ VERDICT = {
 def build(tmp_path, monkeypatch):
     """Build one page with the claims, from verdicts given as a list or an error."""
     (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "index.md").write_text(PAGE, encoding="utf-8")
 
-    def build(verdicts):
+    def build(verdicts, page=PAGE, read=rows_of):
+        (tmp_path / "source" / "index.md").write_text(page, encoding="utf-8")
+
         def verified_verdicts(cache_path):
             if isinstance(verdicts, Exception):
                 raise verdicts
@@ -111,14 +114,14 @@ def build(tmp_path, monkeypatch):
         monkeypatch.setattr(claims, "verified_verdicts", verified_verdicts)
         build_page(tmp_path)
         html = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-        return rows_of(BeautifulSoup(html, "html.parser"))
+        return read(BeautifulSoup(html, "html.parser"))
 
     return build
 
 
 def build_page(folder):
     settings = {
-        "extensions": ["myst_nb", "book._ext.claims"],
+        "extensions": ["myst_nb", "book._ext.claims", "book._ext.verdicts"],
         "nb_execution_mode": "off",
         "language": "en_GB",
     }
@@ -198,3 +201,46 @@ def test_a_verdict_that_means_nothing_stops_the_build(build, wrong):
 def test_a_verdict_without_section_stops_the_build(build):
     with pytest.raises(Exception, match="verdict-small-groups"):
         build([VERDICT | {"chapter": "small-groups", "claim": "C11"}])
+
+
+# verdicts ------------------------------------------------------------------------
+
+VERDICTS = "# Verdicts\n\n(verdict-no-pooling)=\n## All\n\n```{verdicts}\n```\n"
+EVERY = [VERDICT | {"claim": f"C{k}", "figure": f"Error 0.{k}."} for k in range(1, 13)]
+
+
+def sections_of(page):
+    sections = page.select("section[id^=claim-c]")
+    return page.select_one(".verdicts-tally"), {s["id"]: s for s in sections}
+
+
+@sphinx_warns
+@sphinx_warns_later
+def test_each_claim_has_a_section_with_all_that_was_recorded(build):
+    tally, sections = build(EVERY, VERDICTS, sections_of)
+    assert list(sections) == [f"claim-c{k}" for k in range(1, 13)]
+    text = sections["claim-c2"].get_text(" ", strip=True)
+    for part in ("figure", "conditions", "doubt"):
+        assert EVERY[1][part] in text
+    assert "Strongest opponent. A GLM with predictors." in text
+    assert "To be tested again in “Crossed, nested and interacting groups”." in text
+    links = [a["href"] for a in sections["claim-c2"].select(".claim-verdict a")]
+    assert links == ["#verdict-no-pooling"]
+    assert "✗ Does not hold : 12 of 12 verdicts" in tally.get_text(" ", strip=True)
+    assert {a["href"] for a in tally.select("a")} == {f"#{name}" for name in sections}
+
+
+@sphinx_warns
+@sphinx_warns_later
+def test_a_claim_without_a_verdict_stops_the_page_of_verdicts(build):
+    with pytest.raises(ExtensionError, match="no chapter has a verdict on C5, C7"):
+        build([v for v in EVERY if v["claim"] not in ("C5", "C7")], VERDICTS)
+
+
+@sphinx_warns
+@sphinx_warns_later
+def test_a_new_figure_rewrites_the_page_of_verdicts(build):
+    build(EVERY, VERDICTS, sections_of)
+    newer = [EVERY[0] | {"figure": "Error 0.77."}, *EVERY[1:]]
+    _, sections = build(newer, VERDICTS, sections_of)
+    assert "Error 0.77." in sections["claim-c1"].get_text()

@@ -83,7 +83,7 @@ OUTCOME, GROUP = "log_sales", "shop"
 OF_GROUP, OF_ROW = "area", "weeks"
 LOGS, UNIT = True, "pounds a week"
 ORDINARY, APART = np.log(10_000), 0.5
-STEP = 0.2
+STEP, ASKED = 0.2, 3
 pool.check_columns(
     people, outcome=OUTCOME, group=GROUP, predictors=[OF_GROUP, OF_ROW]
 )

@@ -12,6 +12,8 @@ FINDING = {
     "outcome": "holds with conditions",
     "figure": "Error 0.12 ± 0.01 against 0.20.",
     "conditions": "Where groups have fewer than ten rows.",
+    "opponent": "a GLM with predictors",
+    "doubt": "One census, one year.",
     "short": "In small groups its error is 0.20, that of partial pooling 0.12.",
 }
 
@@ -133,7 +135,7 @@ def test_an_outcome_that_is_none_is_refused(folder, outcome):
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("name", ["figure", "conditions"])
+@pytest.mark.parametrize("name", ["figure", "conditions", "opponent", "doubt"])
 @pytest.mark.parametrize("sentence", ["", "  \n"])
 def test_an_empty_sentence_is_refused(folder, name, sentence):
     with pytest.raises(ValueError, match=f"{name} is empty"):

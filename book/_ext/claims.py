@@ -39,8 +39,7 @@ class ClaimsDirective(SphinxDirective):
 
     def run(self):
         self.env.note_dependency(str(claims_path(self.config)))
-        pages = getattr(self.env, "claims_pages", set())
-        self.env.claims_pages = pages | {self.env.docname}
+        remember_page(self.env)
         return [claims_table()]
 
 
@@ -54,6 +53,11 @@ class FillClaims(SphinxPostTransform):
             claims, verdicts = read_claims(self.config), read_verdicts(self.config)
             table = build_table(claims, verdicts, self.env.docname)
             placeholder.replace_self(table)
+
+
+def remember_page(env):
+    """Note that the page being read shows verdicts."""
+    env.claims_pages = getattr(env, "claims_pages", set()) | {env.docname}
 
 
 def claims_path(config):
@@ -136,8 +140,7 @@ def verdict_block(verdict, claim, docname):
     chapter that gives no short sentence is quoted with the figure that decides.
     """
     sign, words, name = OUTCOMES[verdict["outcome"]]
-    titles = {chapter["slug"]: chapter["title"] for chapter in claim["chapters"]}
-    title = titles.get(verdict["chapter"], verdict["chapter"].replace("-", " "))
+    title = title_of(verdict["chapter"], claim)
     block = nodes.container(classes=["claim-verdict", f"claim-{name}"])
     block += nodes.paragraph(
         "",
@@ -148,6 +151,12 @@ def verdict_block(verdict, claim, docname):
     )
     block += nodes.paragraph(text=verdict.get("short") or verdict["figure"])
     return block
+
+
+def title_of(slug, claim):
+    """Return the title of a chapter as the claim lists it."""
+    titles = {chapter["slug"]: chapter["title"] for chapter in claim["chapters"]}
+    return titles.get(slug, slug.replace("-", " "))
 
 
 def verdict_link(slug, title, docname):

@@ -36,9 +36,11 @@ def plot_inferences(found, sizes, *, ax=None):
     wide = found.pivot(index="group", columns="method", values="estimate")
     wide = wide.reindex(sizes.index).assign(n=sizes)
     ax = plot_shrinkage(wide.assign(partial=wide["bayes"]), ax=ax)
+    # Thin, and larger than the dot of the posterior, which must be seen beneath.
     for name, marker in {"reml": "+", "empirical_bayes": "2", "ridge": "D"}.items():
         look = {"marker": marker, "markerfacecolor": "none", "linestyle": "none"}
-        ax.plot(wide[name].to_numpy(), color="black", zorder=9, label=name, **look)
+        look |= {"markersize": 9, "markeredgewidth": 0.8, "color": "black"}
+        ax.plot(wide[name].to_numpy(), zorder=9, label=name, **look)
     return show_legend(ax, ncols=3)
 
 

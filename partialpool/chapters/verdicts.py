@@ -26,6 +26,8 @@ class Verdict:
     outcome: str
     figure: str
     conditions: str
+    opponent: str
+    doubt: str
     short: str = ""
 
     def _repr_mimebundle_(self, include=None, exclude=None):
@@ -46,7 +48,9 @@ class Verdict:
         )
 
 
-def record_verdict(chapter, claim, *, outcome, figure, conditions, short=""):
+def record_verdict(
+    chapter, claim, *, outcome, figure, conditions, opponent, doubt, short=""
+):
     """Record what a chapter found about a claim, and show it.
 
     When the book is built, the environment variable ``PARTIALPOOL_VERDICTS``
@@ -66,6 +70,11 @@ def record_verdict(chapter, claim, *, outcome, figure, conditions, short=""):
         from computed values.
     conditions : str
         A sentence: where it holds, and where it does not.
+    opponent : str
+        The strongest rival that the claim was tested against. The box leaves this and
+        the next out; the page that collects the verdicts shows them.
+    doubt : str
+        A sentence: how the verdict could be wrong.
     short : str, optional
         The sentence of the front page: at most 25 words, one number among them,
         which like all others is computed. Conditions stay in the chapter.
@@ -89,6 +98,8 @@ def record_verdict(chapter, claim, *, outcome, figure, conditions, short=""):
     ...     outcome="holds",
     ...     figure="Error 0.20 against 0.12.",
     ...     conditions="With groups of fewer than ten.",
+    ...     opponent="a GLM with predictors",
+    ...     doubt="One census, one year.",
     ... )  # doctest: +ELLIPSIS
     Verdict(chapter='no-pooling', claim='C2', outcome='holds', ...)
     """
@@ -96,12 +107,14 @@ def record_verdict(chapter, claim, *, outcome, figure, conditions, short=""):
         raise ValueError(f"claim is {claim!r}: give C1 to C12.")
     if outcome not in OUTCOMES:
         raise ValueError(f"outcome is {outcome!r}: give one of {', '.join(OUTCOMES)}.")
-    for name, sentence in {"figure": figure, "conditions": conditions}.items():
+    sentences = {"figure": figure, "conditions": conditions}
+    sentences |= {"opponent": opponent, "doubt": doubt}
+    for name, sentence in sentences.items():
         if not sentence.strip():
             raise ValueError(f"{name} is empty: give a sentence.")
     if short:
         _check_short(short)
-    verdict = Verdict(chapter, claim, outcome, figure, conditions, short)
+    verdict = Verdict(chapter, claim, outcome, **sentences, short=short)
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
         _keep(verdict, Path(folder))
