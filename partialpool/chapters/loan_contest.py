@@ -11,7 +11,11 @@ theirs was computed: a verdict stands if all seeds give it.
 
 import ast
 import inspect
+import os
 import textwrap
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -23,8 +27,11 @@ from partialpool.chapters.loan_worlds import forecast
 HOSTILE_SEEDS = [1, 2, 3]
 
 
+FEW = 20  # worlds, for which it does not pay to start processes
+
+
 def compete(worlds, curve, *, ways=WAYS, draws=1_000, prob=0.9, seed):
-    """Forecast every world in every way.
+    """Forecast every world in every way; many worlds in several processes.
 
     Returns
     -------
@@ -32,16 +39,25 @@ def compete(worlds, curve, *, ways=WAYS, draws=1_000, prob=0.9, seed):
         One row per ``world``, ``way`` and ``part``, each course or ``"book"``:
         ``low``, ``middle``, ``high`` and ``truth``.
     """
+    once = partial(_forecast, curve=curve, ways=ways, draws=draws, prob=prob, seed=seed)
+    if len(worlds) < FEW:
+        return pd.concat(map(once, worlds, range(len(worlds))), ignore_index=True)
+    with ProcessPoolExecutor(os.process_cpu_count(), get_context("spawn")) as pool:
+        found = pool.map(once, worlds, range(len(worlds)), chunksize=5)
+        return pd.concat(found, ignore_index=True)
+
+
+def _forecast(world, k, *, curve, ways, draws, prob, seed):
+    """Forecast world number `k` in every way, each with a seed of its own."""
     ends, found = [(1 - prob) / 2, 0.5, (1 + prob) / 2], []
-    for k, world in enumerate(worlds):
-        truth = [*world.courses["cost"], world.cost]
-        for i, (name, way) in enumerate(ways.items()):
-            rng = np.random.default_rng([*np.atleast_1d(seed), k, i])
-            costs = forecast(way(world, draws, rng), world, curve, seed=rng)
-            low, middle, high = np.quantile(costs, ends, axis=0)
-            rows = {"low": low, "middle": middle, "high": high, "truth": truth}
-            parts = [*world.courses.index, "book"]
-            found.append(pd.DataFrame(rows).assign(world=k, way=name, part=parts))
+    truth = [*world.courses["cost"], world.cost]
+    for i, (name, way) in enumerate(ways.items()):
+        rng = np.random.default_rng([*np.atleast_1d(seed), k, i])
+        costs = forecast(way(world, draws, rng), world, curve, seed=rng)
+        low, middle, high = np.quantile(costs, ends, axis=0)
+        rows = {"low": low, "middle": middle, "high": high, "truth": truth}
+        parts = [*world.courses.index, "book"]
+        found.append(pd.DataFrame(rows).assign(world=k, way=name, part=parts))
     return pd.concat(found, ignore_index=True)
 
 

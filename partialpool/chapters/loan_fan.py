@@ -1,5 +1,8 @@
 """What a book repays year by year: forecasts as a fan."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from partialpool.chapters.loan_worlds import live, yearly
@@ -22,10 +25,14 @@ def draw_years(beliefs, world, *, draws=200, seed):
     numpy.ndarray, shape (draws, years)
         What the book repays each year, discounted, as a share of its outlay.
     """
-    rng = np.random.default_rng(seed)
     who = np.repeat(np.arange(len(world.courses)), world.courses["borrowers"])
-    ones, found = np.ones(len(who)), []
-    for k in np.linspace(0, len(beliefs.growth) - 1, draws).astype(int):
+    ones = np.ones(len(who))
+
+    def once(k, rng):
         growth, sigma = beliefs.growth[k] * ones, beliefs.sigma[k] * ones
-        found.append(yearly(live(beliefs.level[k, who], growth, sigma, rng)))
-    return np.array(found)
+        return yearly(live(beliefs.level[k, who], growth, sigma, rng))
+
+    some = np.linspace(0, len(beliefs.growth) - 1, draws).astype(int)
+    streams = np.random.default_rng(seed).spawn(draws)
+    with ThreadPoolExecutor(os.process_cpu_count()) as pool:
+        return np.array(list(pool.map(once, some, streams)))

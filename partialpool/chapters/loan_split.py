@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.chapters.loan_ways import FORMULA, _common, _grouped, effects
+from partialpool.chapters.loan_worlds import draw_world
 from partialpool.exact import fit
 
 SHARES = ["persistence", "parameters", "groups", "individuals"]
@@ -48,9 +49,7 @@ def split(world, curves, *, draws=200, inner=20, seed):
     courses = [
         _components(mean[:, j], alone[:, j].mean()) for j in range(mean.shape[1])
     ]
-    book = _components(
-        np.sum(weight * mean, 1), np.sum(weight**2 * alone, 1).mean()
-    )
+    book = _components(np.sum(weight * mean, 1), np.sum(weight**2 * alone, 1).mean())
     rows = {"a course": np.mean(courses, 0), "the book": book}
     return pd.DataFrame.from_dict(rows, orient="index", columns=SHARES)
 
@@ -95,8 +94,6 @@ def compare_designs(curves, *, worlds=10, designs=DESIGNS, seed):
         By part and design, the four standard deviations, as shares of the outlay, and
         their Monte Carlo errors, from one world to the next.
     """
-    from partialpool.chapters.loan_worlds import draw_world
-
     found = {
         (name, k): np.sqrt(
             split(draw_world(**design, seed=[seed, k]), curves, seed=[seed, k])

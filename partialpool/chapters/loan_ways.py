@@ -135,7 +135,7 @@ def _common(world, b):
 
 
 def _least_squares(X, y):
-    b = np.linalg.lstsq(X, y)[0]
+    b = np.linalg.solve(X.T @ X, X.T @ y)
     return b, np.sqrt(np.sum((y - X @ b) ** 2) / (len(y) - X.shape[1]))
 
 
@@ -206,7 +206,7 @@ def _moments(X, Y, code, n):
     return b, np.sqrt(tau2), np.sqrt(sigma2)
 
 
-RATIOS = np.concatenate([[0.0], np.geomspace(0.02, 2, 150)])  # of tau to sigma
+RATIOS = np.concatenate([[0.0], np.geomspace(0.02, 2, 100)])  # of tau to sigma
 
 
 def _reml(X, Y, code, n):

@@ -6,6 +6,8 @@ courses, who live whole careers and repay. All ways to forecast are told the sam
 careers, and have to find the same: the pay of each course, its growth, its spread.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,9 +141,13 @@ class CostCurve:
         rng = np.random.default_rng(seed)
         self.low, self.high = np.array([[9.2, 0.0, 0.3], [11.1, 0.06, 0.56]])
         points = rng.uniform(self.low, self.high, (people, 3))
-        cost = np.empty(people)
-        for some in np.array_split(np.arange(people), max(people // 20_000, 1)):
-            cost[some] = costs_of(live(*points[some].T, rng, persistence=persistence))
+
+        def costs(some, rng):
+            return costs_of(live(*some.T, rng, persistence=persistence))
+
+        parts = np.array_split(points, max(people // 20_000, 1))
+        with ThreadPoolExecutor(os.process_cpu_count()) as pool:
+            cost = np.concatenate(list(pool.map(costs, parts, rng.spawn(len(parts)))))
         level, others = self._scale(*points.T)
         powers = level[:, None] ** np.arange(8)
         basis = (powers[:, :, None] * others[:, None]).reshape(people, -1)
