@@ -76,3 +76,23 @@ def test_the_rule(plain, broken, lines, outcome):
 @pytest.mark.parametrize(("coverage", "fine"), [(0.831, True), (0.829, False)])
 def test_a_way_may_miss_the_band_by_two_errors(coverage, fine):
     assert contest.accurate(_scores(coverage, 0.9))["hierarchical"] == fine
+
+
+def test_statements_do_not_depend_on_line_breaks():
+    statements = {n: contest.count_statements(w) for n, w in contest.WAYS.items()}
+    # X and y; b and s; the answer; and the one of _repeat.
+    assert statements["plug-in GLM"] == 4
+    assert statements["hierarchical"] == 6
+    assert statements["REML, bootstrap"] > statements["no pooling"]
+
+
+def test_many_worlds_are_forecast_in_processes_with_the_same_result(
+    world, curve, monkeypatch
+):
+    ways = {"plug-in GLM": contest.WAYS["plug-in GLM"]}
+    options = {"ways": ways, "draws": 20, "seed": 3}
+    inline = contest.compete([world, world], curve, **options)
+    monkeypatch.setattr(contest, "FEW", 2)
+    pd.testing.assert_frame_equal(
+        inline, contest.compete([world, world], curve, **options)
+    )

@@ -41,3 +41,35 @@ def test_every_way_has_a_draw_for_every_course(world, way):
     assert found.level.shape == (40, len(world.courses))
     assert found.growth.shape == found.sigma.shape == (40,)
     assert found.level.mean() == pytest.approx(TRUTH["level"], abs=0.25)
+
+
+def test_moments_find_what_reml_finds(world):
+    X, y, code, n = ways._grouped(draw_world(300, seed=4))
+    b, tau, sigma = ways._moments(X, y[:, None], code, n)
+    again = ways._reml(X, y[:, None], code, n)
+    assert b == pytest.approx(again[0], abs=0.005)
+    assert tau == pytest.approx(again[1], rel=0.1)
+    assert sigma == pytest.approx(again[2], rel=0.01)
+
+
+def test_a_bootstrap_of_courses_splits_the_variance():
+    large = draw_world(300, seed=4)
+    b, tau, sigma = ways._fit_to_drawn_courses(large, 200, np.random.default_rng(1))
+    assert b.mean(1) == pytest.approx(
+        [TRUTH["level"], TRUTH["growth"], TRUTH["tariff"]], abs=0.02
+    )
+    assert tau.mean() == pytest.approx(TRUTH["tau"], rel=0.15)
+    assert sigma.mean() == pytest.approx(TRUTH["sigma"], rel=0.03)
+    spread = ways.bootstrap_with_spread(large, 200, np.random.default_rng(1))
+    assert spread.level.std(0).mean() == pytest.approx(tau.mean(), rel=0.1)
+
+
+def test_effects_are_those_of_the_posterior(world):
+    X, y, code, n = ways._grouped(world)
+    b, tau, sigma = ways._reml(X, y[:, None], code, n)
+    centre, sd = ways.effects(X, y, code, n, b, tau, sigma)
+    # The normal posterior by its definition, for the first course.
+    left = (y - X @ b[:, 0])[code == 0]
+    weight = tau**2 / (tau**2 + sigma**2 / len(left))
+    assert centre[0] == pytest.approx(weight * left.mean())
+    assert sd[0] == pytest.approx(np.sqrt(weight * sigma**2 / len(left)))
