@@ -40,6 +40,15 @@ from partialpool.graduates import (
     write_graduates,
 )
 from partialpool.held_out import group_influence, leave_one_group_out
+from partialpool.leo import (
+    Filled,
+    benchmark,
+    fill,
+    measure,
+    measure_bands,
+    publish,
+    read_leo,
+)
 from partialpool.loans import Repayments, loan_rules, repay, value_book
 from partialpool.plots import (
     LOOKS,
@@ -68,6 +77,7 @@ __all__ = [
     "Calibration",
     "CellsSaveNothing",
     "Comparison",
+    "Filled",
     "FormulaError",
     "GraduateTruth",
     "OneWay",
@@ -81,6 +91,7 @@ __all__ = [
     "TableError",
     "Verdict",
     "add_cells",
+    "benchmark",
     "calibrate",
     "check_columns",
     "check_prior",
@@ -95,6 +106,7 @@ __all__ = [
     "coverage",
     "crps",
     "distinct_reports",
+    "fill",
     "fit",
     "group_influence",
     "interval_score",
@@ -104,12 +116,16 @@ __all__ = [
     "load_wage_panel",
     "loan_rules",
     "log_score",
+    "measure",
+    "measure_bands",
     "one_way",
     "plot_extremes",
     "plot_poolings",
     "plot_shrinkage",
     "predict",
+    "publish",
     "rank_truths",
+    "read_leo",
     "record_verdict",
     "repay",
     "rmse",

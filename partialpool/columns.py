@@ -132,29 +132,25 @@ def check_names(there, wanted, hint="", called="table"):
 
 def missing_fault(values, mend=None):
     """Say which rows of a column lack a value, or return None."""
-    missing = values.isna()
-    if missing.any():
-        return faults.missing(values.name, *_where(values, missing), mend=mend)
-    return None
+    where = _where(values, values.isna())
+    return where and faults.missing(values.name, *where, mend=mend)
 
 
 def infinite_fault(values):
     """Say which rows of a column of numbers are infinite, or return None."""
     if not types.is_float_dtype(values):
         return None
-    infinite = np.isinf(values.to_numpy(float, na_value=np.nan))
-    if infinite.any():
-        return faults.infinite(values.name, *_where(values, infinite))
-    return None
+    where = _where(values, np.isinf(values.to_numpy(float, na_value=np.nan)))
+    return where and faults.infinite(values.name, *where)
 
 
 def positive_fault(values, because, mend):
     """Say which rows of a column of numbers are not above 0, or return None."""
     wrong = ~(values > 0)
-    if wrong.any():
-        where = _where(values, wrong)
-        return faults.not_positive(values.name, *where, because=because, mend=mend)
-    return None
+    if not wrong.any():
+        return None
+    where = _where(values, wrong)
+    return faults.not_positive(values.name, *where, because=because, mend=mend)
 
 
 def number_fault(values, mend=None, where=faults.NUMBERS):
@@ -168,13 +164,16 @@ def number_fault(values, mend=None, where=faults.NUMBERS):
         return None
     as_text = values.map(str)
     wrong = pd.to_numeric(as_text, errors="coerce").isna() & values.notna()
-    if wrong.any():
+    if rows := _where(values, wrong):
         text = "text" if values[wrong].map(type).eq(str).all() else "values"
         more = {"examples": list(as_text[wrong].unique()), "mend": mend, "where": where}
-        return faults.no_numbers(name, text, *_where(values, wrong), **more)
+        return faults.no_numbers(name, text, *rows, **more)
     if values.isna().all():
         return None
-    return faults.stored_as(name, _stored(values), mend)
+    stored = "text" if types.is_string_dtype(values) else "objects"
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        stored = "a category"
+    return faults.stored_as(name, stored, mend)
 
 
 def time_fault(values, where=faults.NUMBERS):
@@ -188,9 +187,9 @@ def label_fault(values):
     if not types.is_object_dtype(values):
         return None
     no_label = ~values.map(lambda value: isinstance(value, Hashable)).astype(bool)
-    if no_label.any():
+    if where := _where(values, no_label):
         kind = type(values[no_label.to_numpy()].iloc[0]).__name__
-        return faults.no_label(values.name, kind, *_where(values, no_label))
+        return faults.no_label(values.name, kind, *where)
     kinds = values.map(_kind_of_value, na_action="ignore")
     if kinds.nunique() < 2:
         return None
@@ -209,15 +208,10 @@ def _kind_of_value(value):
 
 
 def _where(values, wrong):
-    """Return the count of faulty rows, of how many, and the labels of the first."""
+    """Count the faulty rows, all rows, and list the first labels, or return None."""
     wrong = np.asarray(wrong, dtype=bool)
-    return int(wrong.sum()), len(values), list(values.index[wrong][:5])
-
-
-def _stored(values):
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return "a category"
-    return "text" if types.is_string_dtype(values) else "objects"
+    found = int(wrong.sum()), len(values), list(values.index[wrong][:5])
+    return found if wrong.any() else None
 
 
 def _time_kind(values):
@@ -229,13 +223,6 @@ def _time_kind(values):
     if kind == "timedelta":
         return "durations"
     return "dates" if kind in ("datetime", "datetime64", "date", "period") else None
-
-
-def _holds_number_objects(values):
-    if not types.is_object_dtype(values):
-        return False
-    kinds = set(values.dropna().map(_kind_of_value))
-    return bool(kinds) and kinds <= {"whole numbers", "decimals"}
 
 
 # Roles ------------------------------------------------------------------------
@@ -252,8 +239,10 @@ def predictor_faults(values):
     """Say what is wrong with a predictor, of numbers or of labels: a list."""
     if types.is_numeric_dtype(values) and not types.is_complex_dtype(values):
         return [missing_fault(values), infinite_fault(values)]
-    complex_or_time = types.is_complex_dtype(values) or _time_kind(values)
-    as_numbers = complex_or_time or _holds_number_objects(values)
+    as_numbers = types.is_complex_dtype(values) or _time_kind(values)
+    if not as_numbers and types.is_object_dtype(values):
+        kinds = set(values.dropna().map(_kind_of_value))
+        as_numbers = kinds and kinds <= {"whole numbers", "decimals"}
     fault = number_fault if as_numbers else label_fault
     return [missing_fault(values), fault(values)]
 

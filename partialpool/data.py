@@ -95,8 +95,7 @@ def simulate_groups(
         means = mean + size_effect * centred_log_n + rng.normal(0, between_sd, len(n))
         width = len(str(len(n)))
         labels = [f"g{i:0{width}}" for i in range(1, len(n) + 1)]
-        index = pd.Index(labels, name="group")
-        truth = pd.DataFrame({"n": n, "mean": means}, index=index)
+        truth = pd.DataFrame({"n": n, "mean": means}, pd.Index(labels, name="group"))
     group = truth.index.repeat(truth["n"])
     y = rng.normal(truth["mean"].reindex(group), within_sd)
     return pd.DataFrame({"group": group, "y": y}), truth
@@ -196,19 +195,11 @@ def load_scorecard():
     table["degree"] = pd.Categorical(degree, list(DEGREES.values()), ordered=True)
     table["n"] = table["working"] + table["not_working"]
     table["published"] = table[REPORTED].notna().all(axis=1)
-    return _mark_reports(table)
-
-
-def _mark_reports(table):
     report = table.groupby(["year", *REPORTED]).ngroup()
     table["report"] = report.where(table["published"], -1).astype(int)
-    by_report = table.groupby("report")
-    for column, counted, how in [
-        ("campuses", "institution", "size"),
-        ("states_in_report", "state", "nunique"),
-    ]:
-        counts = by_report[counted].transform(how)
-        table[column] = counts.where(table["published"], 1)
+    states = table.groupby("report")["state"]
+    for column, how in {"campuses": "size", "states_in_report": "nunique"}.items():
+        table[column] = states.transform(how).where(table["published"], 1)
     return table
 
 
@@ -238,8 +229,7 @@ def distinct_reports(scorecard, *, one_state=False):
     kept = scorecard[scorecard["published"]]
     if one_state:
         kept = kept[kept["states_in_report"] == 1]
-    kept = kept.drop_duplicates(["year", "report"])
-    return kept.reset_index(drop=True)
+    return kept.drop_duplicates(["year", "report"], ignore_index=True)
 
 
 def load_wage_panel():

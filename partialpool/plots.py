@@ -21,12 +21,7 @@ LOOKS = {
         "linestyle": "none",
         "label": "partial pooling",
     },
-    "truth": {
-        "color": "black",
-        "marker": "x",
-        "linestyle": "none",
-        "label": "truth",
-    },
+    "truth": {"color": "black", "marker": "x", "linestyle": "none", "label": "truth"},
 }
 
 
@@ -41,11 +36,7 @@ def use_style():
 
     with as_file(files("partialpool") / "book.mplstyle") as path:
         plt.style.use(path)
-    _use_plain_svg()
-
-
-def _use_plain_svg():
-    """In a notebook, draw SVG without a date, so that builds can be compared."""
+    # In a notebook, draw SVG without a date, so that builds can be compared.
     try:
         from IPython import get_ipython
         from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -98,9 +89,7 @@ def plot_poolings(groups, *, intervals=None, ax=None):
         ax.vlines(groups["n"], lower, upper, color=LOOKS[name]["color"], lw=1)
     for name in drawn:
         ax.plot(groups["n"], groups[name], markersize=5, **LOOKS[name])
-    ax.set(xscale="log", xlabel="group size (log scale)")
-    _plain_log_labels(ax)
-    return ax
+    return _on_log_scale(ax)
 
 
 def plot_shrinkage(
@@ -149,41 +138,36 @@ def plot_shrinkage(
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['B\n3', 'A\n30']
     """
-    size = _size_of(groups)
+    import matplotlib.pyplot as plt
+
+    size = "se" if "se" in groups and "n" not in groups else "n"
     drawn = _poolings_in(groups, size)
     given = [number is not None for number in (mean, between_sd, within_sd)]
     if any(given) and not all(given):
         raise ValueError("give mean, between_sd and within_sd together, or none.")
-    ax = ax or _wide_axes()
+    ax = ax or plt.subplots(figsize=(7.6, 4.6))[1]
     groups = groups.sort_values(size, kind="stable", ascending=size == "n")
     slots = range(len(groups))
     if all(given):
         _draw_expected(ax, groups["n"], mean, between_sd, within_sd)
     if "complete" in groups:
-        _draw_complete(ax, slots, groups["complete"])
+        values, look = groups["complete"], LOOKS["complete"]
+        if np.allclose(values, values.iloc[0]):
+            ax.axhline(values.iloc[0], **look)
+        else:
+            # Predictors tell groups apart: a dash in each slot.
+            dash = {"marker": "_", "markersize": 9, "linestyle": "none"}
+            ax.plot(slots, values, **look | dash)
     if {"none", "partial"} <= set(groups):
         ax.vlines(slots, groups["none"], groups["partial"], color="#999999", lw=1)
     for name in intervals:
         ends = groups[f"{name}_low"], groups[f"{name}_high"]
         ax.vlines(slots, *ends, color=LOOKS[name]["color"], lw=1.2)
+    marker_size = 6 if len(groups) <= 80 else 3  # where slots are narrow
     for name in drawn:
-        ax.plot(slots, groups[name], markersize=_marker_size(groups), **LOOKS[name])
+        ax.plot(slots, groups[name], markersize=marker_size, **LOOKS[name])
     _label_slots(ax, groups, size)
     return ax
-
-
-def _size_of(groups):
-    return "se" if "se" in groups and "n" not in groups else "n"
-
-
-def _draw_complete(ax, slots, values):
-    """Draw one line, or a dash in each slot where predictors tell groups apart."""
-    look = LOOKS["complete"]
-    if np.allclose(values, values.iloc[0]):
-        ax.axhline(values.iloc[0], **look)
-    else:
-        dash = {"marker": "_", "markersize": 9, "linestyle": "none"}
-        ax.plot(slots, values, **look | dash)
 
 
 def _poolings_in(groups, size="n"):
@@ -195,17 +179,6 @@ def _poolings_in(groups, size="n"):
             f"'partial' and 'truth'; it has {', '.join(map(repr, groups.columns))}."
         )
     return drawn
-
-
-def _wide_axes():
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=(7.6, 4.6))[1]
-
-
-def _marker_size(groups):
-    """Shrink the markers where slots are narrow."""
-    return 6 if len(groups) <= 80 else 3
 
 
 def _draw_expected(ax, n, mean, between_sd, within_sd):
@@ -222,9 +195,8 @@ def _draw_expected(ax, n, mean, between_sd, within_sd):
 
 def _label_slots(ax, groups, size):
     """Write sizes below the slots: all with names if few, else about eight."""
-    few = len(groups) <= 16
+    few, last = len(groups) <= 16, len(groups) - 1
     number = len(groups) if few else 8
-    last = len(groups) - 1
     places = sorted({round(k * last / max(number - 1, 1)) for k in range(number)})
     form = ",.0f" if size == "n" else ".2g"
     sizes = [format(groups[size].iloc[place], form) for place in places]
@@ -273,20 +245,20 @@ def plot_extremes(groups, *, share=0.05, ax=None):
     ]:
         ax.scatter(groups["n"][rows], groups["deviation"][rows], lw=0, **style)
     ax.axhline(0, color="#767676", lw=1)
-    ax.set(xscale="log", xlabel="group size (log scale)")
-    _plain_log_labels(ax)
-    return ax
+    return _on_log_scale(ax)
 
 
-def _plain_log_labels(ax):
-    """Write 30 and 1,000 on a log axis, not powers of ten."""
+def _on_log_scale(ax):
+    """Put sizes on a log axis, with 30 and 1,000 below it, not powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    ax.set(xscale="log", xlabel="group size (log scale)")
     smallest, largest = ax.get_xlim()
     subs = (1, 3) if largest < 500 * smallest else (1,)
     ax.xaxis.set_major_locator(LogLocator(subs=subs))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
+    return ax
 
 
 def show_legend(ax, **options):

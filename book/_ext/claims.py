@@ -117,14 +117,8 @@ def cell(*children):
 
 
 def claim_row(claim, verdicts, docname):
-    """Return one claim: its verdicts first, then the chapters still to come."""
-    tested = {verdict["chapter"] for verdict in verdicts}
-    blocks = [verdict_block(verdict, claim, docname) for verdict in verdicts]
-    waiting = [
-        chapter for chapter in claim["chapters"] if chapter["slug"] not in tested
-    ]
-    if waiting:
-        blocks.append(waiting_block(waiting, some_tested=bool(tested)))
+    """Return the row of one claim."""
+    blocks = blocks_of(claim, verdicts, docname, verdict_block)
     return nodes.row(
         "",
         cell(nodes.paragraph("", "", nodes.strong(text=claim["id"]))),
@@ -133,30 +127,52 @@ def claim_row(claim, verdicts, docname):
     )
 
 
+def blocks_of(claim, verdicts, docname, block):
+    """Return what is said of a claim: its verdicts, then the chapters still to come.
+
+    `block` makes the node of one verdict.
+    """
+    tested = {verdict["chapter"] for verdict in verdicts}
+    blocks = [block(verdict, claim, docname) for verdict in verdicts]
+    waiting = [
+        chapter for chapter in claim["chapters"] if chapter["slug"] not in tested
+    ]
+    if waiting:
+        blocks.append(waiting_block(waiting, some_tested=bool(tested)))
+    return blocks
+
+
 def verdict_block(verdict, claim, docname):
     """Return sign, outcome, link to the chapter, and one sentence.
 
     The conditions are the chapter's: a table of twelve claims is for the eye. A
     chapter that gives no short sentence is quoted with the figure that decides.
     """
-    sign, words, name = OUTCOMES[verdict["outcome"]]
-    title = title_of(verdict["chapter"], claim)
-    block = nodes.container(classes=["claim-verdict", f"claim-{name}"])
-    block += nodes.paragraph(
-        "",
-        "",
-        nodes.inline(text=f"{sign} {words}", classes=["claim-outcome"]),
-        nodes.Text(" — "),
-        verdict_link(verdict["chapter"], title, docname),
-    )
+    block = headed_block(verdict, claim, docname)
     block += nodes.paragraph(text=verdict.get("short") or verdict["figure"])
     return block
 
 
-def title_of(slug, claim):
-    """Return the title of a chapter as the claim lists it."""
+def headed_block(verdict, claim, docname):
+    """Return the block of a verdict with its first line: the outcome, the chapter."""
     titles = {chapter["slug"]: chapter["title"] for chapter in claim["chapters"]}
-    return titles.get(slug, slug.replace("-", " "))
+    title = titles.get(verdict["chapter"], verdict["chapter"].replace("-", " "))
+    name = OUTCOMES[verdict["outcome"]][2]
+    block = nodes.container(classes=["claim-verdict", f"claim-{name}"])
+    block += nodes.paragraph(
+        "",
+        "",
+        outcome_words(verdict["outcome"]),
+        nodes.Text(" — "),
+        verdict_link(verdict["chapter"], title, docname),
+    )
+    return block
+
+
+def outcome_words(outcome):
+    """Return sign and words of an outcome."""
+    sign, words, _ = OUTCOMES[outcome]
+    return nodes.inline(text=f"{sign} {words}", classes=["claim-outcome"])
 
 
 def verdict_link(slug, title, docname):

@@ -88,9 +88,9 @@ def check_decided(of_claim):
 def tally(verdicts):
     """Return a list: each outcome, how many verdicts have it, and links to them."""
     found = nodes.bullet_list(classes=["verdicts-tally"])
-    for outcome, (sign, words, name) in claims.OUTCOMES.items():
+    for outcome, (_, _, name) in claims.OUTCOMES.items():
         mine = [v["claim"] for v in verdicts if v["outcome"] == outcome]
-        line = nodes.paragraph("", "", _outcome(sign, words))
+        line = nodes.paragraph("", "", claims.outcome_words(outcome))
         line += nodes.Text(f": {len(mine)} of {len(verdicts)} verdicts")
         for place, claim in enumerate(mine):
             line += nodes.Text(", " if place else " — ")
@@ -102,22 +102,12 @@ def tally(verdicts):
 def describe(claim, verdicts, docname):
     """Return the claim in full, its verdicts, and the chapters still to come."""
     quote = nodes.paragraph("", "", nodes.emphasis(text=claim["claim"]))
-    blocks = [verdict_block(verdict, claim, docname) for verdict in verdicts]
-    tested = {verdict["chapter"] for verdict in verdicts}
-    waiting = [c for c in claim["chapters"] if c["slug"] not in tested]
-    if waiting:
-        blocks.append(claims.waiting_block(waiting, some_tested=True))
-    return [quote, *blocks]
+    return [quote, *claims.blocks_of(claim, verdicts, docname, verdict_block)]
 
 
 def verdict_block(verdict, claim, docname):
     """Return one verdict: the outcome, its chapter, and a line for each part."""
-    sign, words, name = claims.OUTCOMES[verdict["outcome"]]
-    title = claims.title_of(verdict["chapter"], claim)
-    block = nodes.container(classes=["claim-verdict", f"claim-{name}"])
-    head = nodes.paragraph("", "", _outcome(sign, words), nodes.Text(" — "))
-    head += claims.verdict_link(verdict["chapter"], title, docname)
-    block += head
+    block = claims.headed_block(verdict, claim, docname)
     said = nodes.bullet_list()
     for part, lead in PARTS.items():
         line = nodes.paragraph("", "", nodes.strong(text=lead))
@@ -125,10 +115,6 @@ def verdict_block(verdict, claim, docname):
         said += nodes.list_item("", line)
     block += said
     return block
-
-
-def _outcome(sign, words):
-    return nodes.inline(text=f"{sign} {words}", classes=["claim-outcome"])
 
 
 def _sentence(text):

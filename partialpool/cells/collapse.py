@@ -143,21 +143,13 @@ def collapse(
         if missing == "drop":
             rows, dropped = drop_missing(rows, dropped)
         sums, centres = add_up(rows, binary, dropped["rows"])
-    cells = pd.DataFrame(
-        read_labels(sums, rows)
-        | dict(zip(results, read_sums(sums, rows, binary, centres), strict=True))
-    )
+    labels, numbers = read_labels(sums, rows), read_sums(sums, rows, binary, centres)
+    cells = pd.DataFrame(labels | dict(zip(results, numbers, strict=True)))
     cells = cells.sort_values(by, ignore_index=True)
     count = int(sums["n"].sum())
-    cells.attrs = {
-        "outcome": outcome,
-        "by": by,
-        "continuous": continuous,
-        "binary": binary,
-        "rows": count,
-        "rows_per_cell": count / len(cells),
-        "dropped": dropped,
-    }
+    asked = {"outcome": outcome, "by": by, "continuous": continuous, "binary": binary}
+    counts = {"rows": count, "rows_per_cell": count / len(cells), "dropped": dropped}
+    cells.attrs = asked | counts
     if dropped["rows"]:
         warnings.warn(describe(dropped, count, outcome), RowsDropped, stacklevel=2)
     if 1000 <= count < 1.1 * len(cells):
@@ -210,9 +202,8 @@ def _name_results(by, continuous, binary):
 
 def _spared_nothing(cells):
     sizes = cells[cells.attrs["by"]].nunique()
-    mend = "name it in continuous="
-    if cells.attrs["binary"]:
-        mend = "put a few bands of it in by="
+    is_binary = cells.attrs["binary"]
+    mend = "put a few bands of it in by=" if is_binary else "name it in continuous="
     return (
         f"Nothing is gained from {len(cells):,} cells of {cells.attrs['rows']:,} rows: "
         f"if column {sizes.idxmax()!r}, with {sizes.max():,} different values, is a "

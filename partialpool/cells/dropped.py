@@ -62,29 +62,20 @@ def _check_text(found, outcome, markers):
     if not texts:
         return
     rows = int(found[texts].sum())
-    if signed := _numbers_with_signs(texts, found):
-        mend = (
-            "make numbers of it first, for example with str.replace and pd.to_numeric "
-            "of pandas"
-        )
-        examples = signed[:1]
-        refuse(faults.no_numbers(outcome, "text", rows, examples=examples, mend=mend))
-    refuse(faults.unknown_markers(outcome, found[texts].to_dict(), markers))
-
-
-def _numbers_with_signs(texts, found):
-    """Return the texts that hold digits, if they are too many to be markers."""
     signed = [text for text in texts if re.search(r"\d", text)]
     # Markers such as "<10" are few; "£154,241" differs from row to row.
-    return signed if len(signed) > min(6, len(found) / 2) else []
+    if len(signed) > min(6, len(found) / 2):
+        mend = "make numbers of it first, for example with str.replace and "
+        more = {"examples": signed[:1], "mend": mend + "pd.to_numeric of pandas"}
+        refuse(faults.no_numbers(outcome, "text", rows, **more))
+    refuse(faults.unknown_markers(outcome, found[texts].to_dict(), markers))
 
 
 def drop_missing(table, dropped):
     """Drop the rows that lack a value, and count them by column too."""
     kinds = table.frame.collect_schema()
-    complete = nw.all_horizontal(
-        *(~_is_missing(role, kinds[role]) for role in table.names), ignore_nulls=False
-    )
+    there = [~_is_missing(role, kinds[role]) for role in table.names]
+    complete = nw.all_horizontal(*there, ignore_nulls=False)
     counts = count_rows(table, complete=complete)
     dropped = dropped | {
         "rows": dropped["rows"] + counts["rows"] - counts["complete"],
@@ -100,10 +91,7 @@ def count_rows(table, **conditions):
         conditions[f"missing {role}"] = _is_missing(role, kinds[role])
         if kinds[role].is_float() and role not in table.keys:
             conditions[f"infinite {role}"] = nw.col(role).abs() == np.inf
-    counts = [
-        condition.cast(nw.Int64).sum().alias(label)
-        for label, condition in conditions.items()
-    ]
+    counts = [one.cast(nw.Int64).sum().alias(name) for name, one in conditions.items()]
     row = collect(table.frame.select(nw.len().alias("rows"), *counts)).iloc[0]
     return {label: int(count) for label, count in row.items()}
 
@@ -121,14 +109,9 @@ def _is_missing(role, kind):
 
 def describe(dropped, rows, outcome):
     """Say how many rows were dropped, and why."""
-    parts = [
-        f"{outcome!r} is {marker!r} in {count:,}"
-        for marker, count in dropped["suppressed"].items()
-    ]
-    parts += [
-        f"{name!r} is missing in {count:,}"
-        for name, count in dropped["missing"].items()
-    ]
+    marked, missing = dropped["suppressed"].items(), dropped["missing"].items()
+    parts = [f"{outcome!r} is {marker!r} in {count:,}" for marker, count in marked]
+    parts += [f"{name!r} is missing in {count:,}" for name, count in missing]
     return (
         f"Dropped {dropped['rows']:,} of {faults.rows(rows + dropped['rows'])}: "
         f"{', '.join(parts)}."

@@ -26,9 +26,8 @@ def add_up(table, binary, dropped):
 def _find_centres(table):
     """Return a number near the values of each column: the mean of a first part."""
     roles = ["y", *table.numbers]
-    first = table.frame.head(1000)
-    means = collect(first.select(*(nw.col(role).mean() for role in roles)))
-    means = means.iloc[0].to_numpy(float, na_value=np.nan)
+    means = table.frame.head(1000).select(*(nw.col(role).mean() for role in roles))
+    means = collect(means).iloc[0].to_numpy(float, na_value=np.nan)
     return dict(zip(roles, np.where(np.isfinite(means), means, 0.0), strict=True))
 
 
@@ -44,10 +43,8 @@ def _sum(table, binary, centres):
             frame = _multiply(table, centres)
         for role in ["y", *table.numbers]:
             column = nw.col(role)
-            sums += [
-                column.mean().alias(f"mean {role}"),
-                column.var(ddof=0).alias(f"var {role}"),
-            ]
+            mean, variance = column.mean(), column.var(ddof=0)
+            sums += [mean.alias(f"mean {role}"), variance.alias(f"var {role}")]
         sums += [nw.col(role).count().alias(f"seen {role}") for role in table.numbers]
         sums += [nw.col(pair).mean() for pair in _pairs(table.numbers)]
     if table.keys:
@@ -69,15 +66,10 @@ def _multiply(table, centres):
     most digits would go. Any centre within the range of the data keeps them,
     and the formula is exact whatever the centre.
     """
-    frame = table.frame.with_columns(
-        *(nw.col(role) - float(centres[role]) for role in ["y", *table.numbers])
-    )
-    return frame.with_columns(
-        *(
-            (nw.col(one) * nw.col(two)).alias(pair)
-            for pair, (one, two) in _pairs(table.numbers).items()
-        )
-    )
+    centred = [nw.col(role) - float(centres[role]) for role in ["y", *table.numbers]]
+    pairs = _pairs(table.numbers).items()
+    products = [(nw.col(x) * nw.col(z)).alias(pair) for pair, (x, z) in pairs]
+    return table.frame.with_columns(*centred).with_columns(*products)
 
 
 def read_sums(sums, table, binary, centres):

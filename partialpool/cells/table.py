@@ -47,8 +47,7 @@ def open_table(table, outcome, by, continuous):
     wanted = [*by, outcome, *continuous]
     if isinstance(table, str | PathLike):
         table = _read_parquet(Path(table).expanduser())
-    coded = _coded_labels(table, by)
-    table = _tidy_table(table, wanted, outcome, by)
+    table, coded = _tidy_table(table, wanted, outcome, by)
     try:
         frame = nw.from_native(table).lazy()
     except TypeError:
@@ -114,9 +113,10 @@ def plain_errors(table):
     except (TableError, MemoryError):
         raise
     except Exception as error:
-        engine = type(table).__module__.split(".")[0].strip("_")
-        if isinstance(table, str | PathLike):
-            engine = "duckdb"
+        is_path = isinstance(table, str | PathLike)
+        engine = (
+            "duckdb" if is_path else type(table).__module__.split(".")[0].strip("_")
+        )
         said = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise TableError(faults.engine_stopped(engine, said)) from None
 
@@ -155,10 +155,8 @@ def _read_parquet(path):
 def _nearest(path):
     """Return what is there under the most similar name, or None."""
     folder = path.parent
-    if not folder.is_dir():
-        return None
-    if "*" in path.name:
-        return folder
+    if not folder.is_dir() or "*" in path.name:
+        return folder if folder.is_dir() else None
     names = sorted(other.name for other in folder.iterdir())
     near = difflib.get_close_matches(path.name, names, n=1)
     return folder / near[0] if near else None
@@ -224,35 +222,29 @@ def _kind_name(kind):
 
 
 def _tidy_table(table, wanted, outcome, by):
-    """Look at the columns of those engines that narwhals would take as they are."""
+    """Look at the columns of those engines that narwhals would take as they are.
+
+    Returns the labels that pandas keeps as categories of numbers or dates, too.
+    """
     if nw.dependencies.is_pandas_dataframe(table):
         if table.columns.nlevels > 1:
             refuse(faults.names_in_levels(table.columns.nlevels, table.columns[0]))
         check_names(list(table.columns), wanted)
-        columns = {
-            name: _tidy(table[name], name in by, name == outcome) for name in wanted
-        }
-        return pd.DataFrame(columns, copy=False)
+        coded = {name for name in by if _is_coded(table.dtypes[name])}
+        columns = {n: _tidy(table[n], n in by, n == outcome) for n in wanted}
+        return pd.DataFrame(columns, copy=False), coded
     if nw.dependencies.is_pyarrow_table(table):
         import pyarrow as pa
 
         check_names(table.column_names, wanted)
-        return pa.table({name: _tidy_arrow(table[name], name in by) for name in wanted})
-    return table
+        columns = {name: _tidy_arrow(table[name], name in by) for name in wanted}
+        table = pa.table(columns)
+    return table, set()
 
 
-def _coded_labels(table, by):
-    """Name the labels that pandas keeps as categories of numbers or dates."""
-    if not nw.dependencies.is_pandas_dataframe(table):
-        return set()
-    kinds = {name: table.dtypes[name] for name in by if name in table.columns}
-    return {
-        name
-        for name, kind in kinds.items()
-        if isinstance(kind, pd.CategoricalDtype)
-        and not kind.ordered
-        and not types.is_string_dtype(kind.categories)
-    }
+def _is_coded(kind):
+    known = isinstance(kind, pd.CategoricalDtype) and not kind.ordered
+    return known and not types.is_string_dtype(kind.categories)
 
 
 def _tidy_arrow(values, is_label):
@@ -275,9 +267,8 @@ def _coded_kind(kind):
     """Return the kind of values in a dictionary of pyarrow, if they are no text."""
     import pyarrow as pa
 
-    if not pa.types.is_dictionary(kind) or "string" in str(kind.value_type):
-        return None
-    return kind.value_type
+    is_coded = pa.types.is_dictionary(kind) and "string" not in str(kind.value_type)
+    return kind.value_type if is_coded else None
 
 
 def _tidy(values, is_label, is_outcome):

@@ -54,18 +54,17 @@ def load_census(year=2014):
     """
     scorecard = load_scorecard()
     census = distinct_reports(scorecard[scorecard["year"] == year], one_state=True)
-    places = {
-        state: place for place, all_of in DIVISIONS.items() for state in all_of.split()
-    }
-    regions, divisions = (
-        {state: place[level] for state, place in places.items()} for level in (0, 1)
+    lists = {place: states.split() for place, states in DIVISIONS.items()}
+    region, division = (
+        census["state"].map({s: place[k] for place in lists for s in lists[place]})
+        for k in (0, 1)
     )
     return census.assign(
         log_earnings=np.log(census["earnings"]),
         log_n=np.log(census["n"]),
         cell=census["state"] + ", " + census["degree"].astype(str),
-        region=census["state"].map(regions).fillna("territory"),
-        division=census["state"].map(divisions).fillna("territory"),
+        region=region.fillna("territory"),
+        division=division.fillna("territory"),
     )
 
 
@@ -273,12 +272,11 @@ def least_squares(formulas, table, by="state", *, size=None, clustered=(), prob=
         designs[method] = columns, outcome
 
     def answer(sample, asked):
-        fits = [
-            _least_squares(
-                *design, sample, asked, by, size, method in clustered, prob
-            ).assign(method=method)
-            for method, design in designs.items()
-        ]
+        fits = []
+        for method, design in designs.items():
+            how = by, size, method in clustered, prob
+            fits.append(_least_squares(*design, sample, asked, *how))
+            fits[-1]["method"] = method
         return pd.concat(fits, ignore_index=True)
 
     return answer

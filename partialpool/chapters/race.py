@@ -5,16 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-COLUMNS = [
-    "entrant",
-    "does",
-    "rows",
-    "seconds",
-    "setting",
-    "repetitions",
-    "parts",
-    "peak_mb",
-]
+COLUMNS = ["entrant", "does", "rows", "seconds"]
+COLUMNS += ["setting", "repetitions", "parts", "peak_mb"]
 
 
 def read_race(path):

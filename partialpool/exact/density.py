@@ -55,11 +55,8 @@ class Marginal:
     """
 
     def __init__(self, gram, priors, factors, correlation=None):
-        self.gram = gram
-        self.priors = priors
-        self.correlation = correlation
-        self.scales = []
-        start = 1
+        self.gram, self.priors, self.correlation = gram, priors, correlation
+        self.scales, start = [], 1
         for groups, effects in factors:
             pairs = effects * (effects - 1) // 2 if correlation is not None else 0
             sds = slice(start, start + effects)
@@ -67,26 +64,25 @@ class Marginal:
             self.scales.append(GroupScale(sds, slice(sds.stop, start), groups, effects))
         self.size = start
         self.columns = gram.dense.shape[0] - 1
-        self._prepare(factors)
+        self._prepare(gram, factors)
 
-    def _prepare(self, factors):
-        gram = self.gram
+    def _prepare(self, gram, factors):
         self._remainder = plan(gram, factors)
+        self._numbers_of_one = max(self._remainder.size // 2, self._remainder.side**2)
         self._largest = None
         if gram.largest is not None:
             self._largest = LargestFactor(gram, self._remainder)
-        self._base = np.zeros(self._remainder.size)
+        self._base, at = np.zeros(self._remainder.size), self._remainder.positions
         i, j = (k.astype(np.int64) for k in gram.dense.nonzero())
         i, j = i[i >= j], j[i >= j]
-        self._base[self._remainder.positions(i, j)] = gram.dense[i, j]
+        self._base[at(i, j)] = gram.dense[i, j]
         common, outcome = np.arange(gram.common), np.array([self.columns])
-        self._at_common = self._remainder.positions(common, common)
-        self._at_right = self._remainder.positions(outcome, common)
-        self._at_outcome = self._remainder.positions(outcome, outcome)
+        self._at_common, self._at_right = at(common, common), at(outcome, common)
+        self._at_outcome = at(outcome, outcome)
         # Where the precisions of each pair of a factor's effects go.
         self._at_effects = {
             i: [
-                (a, b, self._remainder.positions(place[:, a], place[:, b]))
+                (a, b, at(place[:, a], place[:, b]))
                 for a in range(place.shape[1])
                 for b in range(a + 1)
             ]
@@ -126,7 +122,10 @@ class Marginal:
 
     def log_density(self, theta):
         """Log posterior density of vectors (m, size): -inf where it cannot be had."""
-        self._prepare_tables(theta)
+        if self._largest is not None and self._largest.uses_tables:
+            near = theta[np.isfinite(self._log_prior(theta))]
+            scale = self.scales[self.gram.largest]
+            self._largest.prepare(self._scaled_precision(near, scale))
         step = max(LEAST, BATCH // self._numbers_of_one)
         batches = [theta[i : i + step] for i in range(0, len(theta), step)]
         return np.concatenate(self._map(self._log_density, batches))
@@ -142,16 +141,6 @@ class Marginal:
         with ThreadPoolExecutor(os.process_cpu_count()) as pool:
             return list(pool.map(function, *batches))
 
-    def _prepare_tables(self, theta):
-        if self._largest is not None and self._largest.uses_tables:
-            near = theta[np.isfinite(self._log_prior(theta))]
-            scale = self.scales[self.gram.largest]
-            self._largest.prepare(self._scaled_precision(near, scale))
-
-    @property
-    def _numbers_of_one(self):
-        return max(self._remainder.size // 2, self._remainder.side**2)
-
     def _log_density(self, theta):
         density = self._log_prior(theta)
         possible = np.isfinite(density)
@@ -162,15 +151,14 @@ class Marginal:
     def _log_prior(self, theta):
         with np.errstate(over="ignore", under="ignore"):
             total = self.priors.sigma(np.exp(theta[:, 0])) + theta[:, 0]
-            factors = zip(self.scales, self.priors.group_sds, strict=True)
-            for scale, densities in factors:
+            each = zip(self.scales, self.priors.group_sds, strict=True)
+            for scale, densities in each:
                 log_sds = theta[:, scale.sds]
                 total += log_sds.sum(1)
                 for k, density in enumerate(densities):
                     total += density(np.exp(log_sds[:, k]))
-                total += self._log_correlation_prior(
-                    theta[:, scale.correlations], scale
-                )
+                z = theta[:, scale.correlations]
+                total += self._log_correlation_prior(z, scale)
         far = (np.abs(theta) > 300).any(1)
         for scale in self.scales:
             far |= (np.abs(theta[:, scale.correlations]) > 50).any(1)
@@ -181,7 +169,7 @@ class Marginal:
         # with the Jacobian of tanh.
         if not scale.is_correlated:
             return 0.0
-        depth = _depth(scale.effects)
+        depth = depths(scale.effects)
         power = self.correlation + (scale.effects - 2 - depth) / 2
         return (power * -2 * _log_cosh(z)).sum(1)
 
@@ -214,20 +202,17 @@ class Marginal:
             return np.concatenate([self._log_likelihood(row[None]) for row in theta])
         eliminated = self.gram.within.shape[0] * self.gram.within.shape[1]
         free = self.gram.total_weight - self.columns - eliminated
+        log_det_priors = 0.0
+        for scale in self.scales:
+            roots = self.covariance_factor(theta, scale)
+            diagonal = np.diagonal(roots, axis1=1, axis2=2)
+            log_det_priors = log_det_priors - scale.groups * np.log(diagonal).sum(1)
         return (
             -free * theta[:, 0]
             - 0.5 * (factor.log_det + log_det_within)
             - 0.5 * factor.residual / sigma2
-            + self._log_det_priors(theta)
+            + log_det_priors
         )
-
-    def _log_det_priors(self, theta):
-        total = 0.0
-        for scale in self.scales:
-            factor = self.covariance_factor(theta, scale)
-            diagonal = np.diagonal(factor, axis1=1, axis2=2)
-            total = total - scale.groups * np.log(diagonal).sum(1)
-        return total
 
     def _factorise(self, theta):
         """Factorise sigma² M, and the determinant of what was eliminated before."""
@@ -242,14 +227,12 @@ class Marginal:
             precision = self._scaled_precision(theta, self.scales[i])
             for a, b, at in places:
                 numbers[:, at] += precision[:, a, b, None]
-        self._add_common_priors(numbers, np.exp(2 * theta[:, 0]))
-        return self._remainder.factorise(numbers), log_det
-
-    def _add_common_priors(self, numbers, sigma2):
+        sigma2 = np.exp(2 * theta[:, 0])
         precision, mean = self.priors.precision, self.priors.mean
         numbers[:, self._at_common] += sigma2[:, None] * precision
         numbers[:, self._at_right] += sigma2[:, None] * precision * mean
         numbers[:, self._at_outcome[0]] += sigma2 * (precision * mean**2).sum()
+        return self._remainder.factorise(numbers), log_det
 
     def _scaled_precision(self, theta, scale):
         sigma2 = np.exp(2 * theta[:, 0])
@@ -273,7 +256,12 @@ class Marginal:
         eliminated : numpy.ndarray
             Effects of the largest factor; shape (m, groups, effects).
         """
-        batches = [theta[batch] for batch in self._batches(theta)]
+        step = max(1, BATCH // self._numbers_of_one)
+        ends = np.r_[np.arange(0, len(theta), step), len(theta)]
+        if self._is_large:
+            # A few large matrices at a time, for all the copies of their vectors.
+            ends = np.r_[np.flatnonzero(_is_new(theta))[::LEAST], len(theta)]
+        batches = [theta[a:b] for a, b in itertools.pairwise(ends)]
         sources = [rng] * len(batches)
         if self._is_large:
             # One for each batch: threads take them in no order.
@@ -281,14 +269,6 @@ class Marginal:
             sources = [np.random.default_rng(seed) for seed in seeds]
         dense, eliminated = zip(*self._map(self._draw, batches, sources), strict=True)
         return np.concatenate(dense), np.concatenate(eliminated)
-
-    def _batches(self, theta):
-        step = max(1, BATCH // self._numbers_of_one)
-        if not self._is_large:
-            return [slice(i, i + step) for i in range(0, len(theta), step)]
-        # A few large matrices at a time, for all the copies of their vectors.
-        ends = np.r_[np.flatnonzero(_is_new(theta))[::LEAST], len(theta)]
-        return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
     def _draw(self, theta, rng):
         sigma = np.exp(theta[:, 0])
@@ -307,7 +287,7 @@ def _is_new(theta):
     return np.r_[True, (theta[1:] != theta[:-1]).any(1)]
 
 
-def _depth(effects):
+def depths(effects):
     """How many partial correlations come before each one in its row's column order."""
     return np.array([j for i in range(effects) for j in range(i)], dtype=float)
 

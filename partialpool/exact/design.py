@@ -1,6 +1,7 @@
 """The columns that a formula asks for, found from rows or from cells."""
 
 import itertools
+import operator
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -116,11 +117,8 @@ def make_design(rows, recipe, evaluated):
     mean, sd = rows.moments_of(y.value, rows.within_of(rows.outcome).sum())
     with_intercept = any(term.kind == "intercept" for term in terms)
     _refuse_outcome(rows, mean, sd, with_intercept)
-    common = [
-        _term(t.name, t, rows, centred=with_intercept)
-        for t in terms
-        if t.kind != "offset"
-    ]
+    terms = [term for term in terms if term.kind != "offset"]
+    common = [_term(t.name, t, rows, centred=with_intercept) for t in terms]
     # The grand mean carries no information on the groups, only digits to lose; an
     # intercept takes it up.
     shift = float(np.average(y.value, weights=rows.n)) if with_intercept else 0.0
@@ -147,9 +145,8 @@ def _refuse_outcome(rows, mean, sd, with_intercept):
 def _factor(name, terms, rows):
     variables = factor_columns(terms[0].factor)
     codes, combinations = rows.codes(list(dict.fromkeys(variables)))
-    levels = group_labels(
-        combinations, variables, [kind_of(rows.table[v]) for v in variables]
-    )
+    kinds = [kind_of(rows.table[name]) for name in variables]
+    levels = group_labels(combinations, variables, kinds)
     if len(set(levels)) < len(levels):
         twice = next(level for level, n in Counter(levels).items() if n > 1)
         raise faults.TableError(
@@ -162,10 +159,7 @@ def _factor(name, terms, rows):
 
 def group_labels(table, variables, kinds):
     """Names of the groups of each row, as labels of those kinds are written."""
-    columns = [
-        labels_as(table[name], kind)
-        for name, kind in zip(variables, kinds, strict=True)
-    ]
+    columns = [labels_as(table[v], k) for v, k in zip(variables, kinds, strict=True)]
     return reduce(lambda a, b: a + ":" + b, columns).tolist()
 
 
@@ -184,19 +178,12 @@ def _term(name, term, rows, *, centred=False):
     # What rounding leaves of a constant column counts as nothing.
     variance[variance < CONSTANT * (square / rows.count)] = 0
     variance[variance < (1e-15 * centre) ** 2] = 0
-    is_intercept = term.kind == "intercept"
-    levels = None if is_intercept else _labels(term, columns)
-    return Term(
-        name, blocks, levels, mean + centre, np.sqrt(variance), centre, is_intercept
-    )
-
-
-def _labels(term, columns):
+    is_intercept, mean = term.kind == "intercept", mean + centre
     # Bambi gives a dimension to categories, and to numbers of several columns.
-    parts = term.components
-    if any(part.kind == "categoric" for part in parts):
-        return list(term.levels)
-    return None if columns == 1 else [str(i) for i in range(columns)]
+    levels = None if columns == 1 else [str(i) for i in range(columns)]
+    if not is_intercept and any(c.kind == "categoric" for c in term.components):
+        levels = list(term.levels)
+    return Term(name, blocks, levels, mean, np.sqrt(variance), centre, is_intercept)
 
 
 def blocks_of(term, rows, *, centred=False):
@@ -214,9 +201,8 @@ def blocks_of(term, rows, *, centred=False):
         named = set().union(*(c.var_names for c in encoded))
         codes, combinations = rows.codes(sorted(named & set(rows.table.columns)))
         choices = {c.name: by_row(c, combinations) for c in encoded}
-    numbers = {
-        c.name: _multipliers(c, rows) for c in term.components if c.kind == "numeric"
-    }
+    numeric = [c for c in term.components if c.kind == "numeric"]
+    numbers = {c.name: _multipliers(c, rows) for c in numeric}
     blocks = _blocks(term, codes, choices, numbers)
     centre = np.zeros(blocks[0].matrix.shape[1])
     if not numbers:
@@ -264,14 +250,11 @@ def _blocks(term, codes, choices, numbers):
     if not numbers:
         return [Block(codes, matrix, None)]
     blocks = []
-    for pick in itertools.product(*(range(len(m)) for m in numbers.values())):
-        mine = np.all(
-            [column_of[name] == k for name, k in zip(numbers, pick, strict=True)],
-            axis=0,
-        )
-        parts = [m[k] for m, k in zip(numbers.values(), pick, strict=True)]
-        multiplier = reduce(lambda a, b: a * b, parts)
-        blocks.append(Block(codes, matrix * mine, multiplier))
+    for pick in itertools.product(*map(enumerate, numbers.values())):
+        places, parts = zip(*pick, strict=True)
+        mine = [column_of[n] == k for n, k in zip(numbers, places, strict=True)]
+        multiplier = reduce(operator.mul, parts)
+        blocks.append(Block(codes, matrix * np.all(mine, axis=0), multiplier))
     return blocks
 
 
@@ -279,10 +262,8 @@ def _multipliers(component, rows):
     value = numbers_by_row(component, rows.table)
     varying = sorted(component.var_names & rows.varying)
     slopes = {name: _slope(component, rows.table, name) for name in varying}
-    return [
-        Multiplier(value[:, k], {name: slope[k] for name, slope in slopes.items()})
-        for k in range(value.shape[1])
-    ]
+    each = [{name: s[k] for name, s in slopes.items()} for k in range(value.shape[1])]
+    return list(map(Multiplier, value.T, each))
 
 
 def _offset(term, rows):
@@ -297,10 +278,8 @@ def _offset(term, rows):
 def _slope(component, table, name):
     """How a number moves with a column that varies within cells."""
     step = max(float(np.abs(table[name]).max()), 1.0)
-    at = [
-        numbers_by_row(component, table.assign(**{name: table[name] + k * step}))
-        for k in range(3)
-    ]
+    moved = [table.assign(**{name: table[name] + k * step}) for k in range(3)]
+    at = [numbers_by_row(component, each) for each in moved]
     slope = (at[1] - at[0]) / step
     straight = np.allclose(at[2] - at[1], at[1] - at[0], rtol=1e-9, atol=1e-12)
     if not (straight and np.allclose(slope, slope[:1], rtol=1e-9, atol=1e-12)):

@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 from scipy import sparse
 
+from partialpool.exact.gram import plain
+
 # Products of pairs of columns are kept up to this many numbers (300 MB); beyond it
 # they are made anew. With a smaller share than SPARSE of them not 0 they are kept as
 # a sparse matrix; they are made in chunks.
@@ -49,9 +51,7 @@ class LargestFactor:
             few = np.count_nonzero(cross) < SPARSE * cross.size
             cross = sparse.csr_array(cross) if few else cross
         # Transposed, so that a sparse one is multiplied row by row.
-        self._cross, self._right = cross[:-1].T, gram.flat_cross[[-1]]
-        if sparse.issparse(self._right):
-            self._right = self._right.toarray()
+        self._cross, self._right = cross[:-1].T, plain(gram.flat_cross[[-1]])
         self._share()
         self._pairs, self._tables = self._pair_products(), None
         interpolated = WORTH * NODES * remainder.size < self.work
@@ -60,9 +60,8 @@ class LargestFactor:
 
     def _share(self):
         flat = self.gram.within[:, *self._upper]
-        unique, place, counts = np.unique(
-            flat, axis=0, return_inverse=True, return_counts=True
-        )
+        found = np.unique(flat, axis=0, return_inverse=True, return_counts=True)
+        unique, place, counts = found
         self._place = place.ravel()
         self._counts = counts.astype(float)
         self._unique = np.zeros((len(unique), self.effects, self.effects))
@@ -88,10 +87,8 @@ class LargestFactor:
             at = self.remainder.positions(i, j)
             rows = self._place[owner] + kinds * np.arange(pairs)[:, None]
             at = np.broadcast_to(at, rows.shape)
-            part = sparse.coo_array(
-                (products.ravel(), (rows.ravel(), at.ravel())), shape=total.shape
-            )
-            total = total + part.tocsr()
+            part = products.ravel(), (rows.ravel(), at.ravel())
+            total = total + sparse.coo_array(part, shape=total.shape).tocsr()
             if total.nnz > LARGEST_PAIRS and not self.remainder.is_sparse:
                 return None
         dense = total.nnz > SPARSE * total.shape[0] * total.shape[1]
@@ -213,15 +210,13 @@ class Support:
         j = np.arange(len(i)) - np.repeat(ends - partners, partners)
         j += np.repeat(np.repeat(starts[:-1], counts), partners)
         owner = np.repeat(np.arange(groups.start, groups.stop), counts)
-        numbers = zip(*effects, strict=True)
-        products = np.stack([self._product(i, j, a, b) for a, b in numbers])
-        return np.repeat(owner, partners), self.columns[i], self.columns[j], products
-
-    def _product(self, i, j, a, b):
-        product = self.values[a, i] * self.values[b, j]
-        if a != b:
-            product += self.values[a, j] * self.values[b, i]
-        return product
+        products = []
+        for a, b in zip(*effects, strict=True):
+            products.append(self.values[a, i] * self.values[b, j])
+            if a != b:
+                products[-1] += self.values[a, j] * self.values[b, i]
+        at = np.repeat(owner, partners), self.columns[i], self.columns[j]
+        return *at, np.stack(products)
 
 
 class Tables:
@@ -263,9 +258,8 @@ class Tables:
             rows = np.flatnonzero((cells == cell) | np.isnan(cells) & np.isnan(cell))
             at = precision[rows]
             table = self._rows.get(cell)
-            parts.append(
-                sums_at(at) if table is None else self._basis(at, cell) @ table
-            )
+            known = table is not None
+            parts.append(self._basis(at, cell) @ table if known else sums_at(at))
             order.append(rows)
         return np.concatenate(parts)[np.argsort(np.concatenate(order))]
 

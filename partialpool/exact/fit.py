@@ -7,6 +7,7 @@ from numbers import Real
 import numpy as np
 
 from partialpool.cells.dropped import RowsDropped, describe
+from partialpool.exact import structure
 from partialpool.exact.density import Marginal
 from partialpool.exact.design import read_design
 from partialpool.exact.formula import FormulaError
@@ -17,11 +18,6 @@ from partialpool.exact.names import check_names
 from partialpool.exact.posterior import CHAINS, make_tree
 from partialpool.exact.predict import generator
 from partialpool.exact.priors import choose_priors
-from partialpool.exact.structure import (
-    explain_failure,
-    refuse_no_remainder,
-    warn_of_structure,
-)
 from partialpool.progress import Progress
 
 # Multiplications for all draws, above which a fit makes do with fewer distinct values
@@ -145,10 +141,13 @@ def fit(
     _check(family, draws, lkj, missing)
     rng = generator(seed)
     design = read_design(formula, data, Environment.capture(1), missing=missing)
-    _say_dropped(design.rows)
+    if (rows := design.rows).dropped:
+        dropped = {"rows": rows.lost, "missing": rows.dropped, "suppressed": {}}
+        text = describe(dropped, rows.count, rows.outcome)
+        warnings.warn(text, RowsDropped, stacklevel=2)
     with one_thread():
         density = marginal(design, priors, correlated, lkj)
-        warn_of_structure(design, density.gram, correlated)
+        structure.warn_of_structure(design, density.gram, correlated)
         drawn = draw_sds(density, draws, rng, design, progress)
         dense, eliminated = density.draw(drawn.draws, rng)
     return make_tree(design, density.gram, density, drawn, dense, eliminated)
@@ -200,13 +199,6 @@ def check_options(draws, lkj):
         raise ValueError(f"lkj is {lkj!r}: give a number above 0.")
 
 
-def _say_dropped(rows):
-    if rows.dropped:
-        dropped = {"rows": rows.lost, "missing": rows.dropped, "suppressed": {}}
-        text = describe(dropped, rows.count, rows.outcome)
-        warnings.warn(text, RowsDropped, stacklevel=3)
-
-
 def draw_sds(density, draws, rng, design, progress):
     """Draw the standard deviations of a fit, or say what stands in the way."""
     counted = Progress("evaluations of the density", wanted=progress)
@@ -219,7 +211,7 @@ def draw_sds(density, draws, rng, design, progress):
     try:
         drawn = sample(log_density, density.start(), draws, rng, distinct=distinct)
     except ModeError as error:
-        raise ValueError(explain_failure(error, design)) from None
+        raise ValueError(structure.explain_failure(error, design)) from None
     if drawn.method != "importance":
         warnings.warn(
             "The importance weights were too uneven, as they can be with few groups "
@@ -228,7 +220,7 @@ def draw_sds(density, draws, rng, design, progress):
             SlowerMethodWarning,
             stacklevel=3,
         )
-    refuse_no_remainder(np.exp(drawn.draws[:, 0]), design)
+    structure.refuse_no_remainder(np.exp(drawn.draws[:, 0]), design)
     return drawn
 
 

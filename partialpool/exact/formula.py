@@ -9,35 +9,19 @@ from io import StringIO
 
 import numpy as np
 
-from partialpool.exact.calls import (
-    all_calls,
-    all_terms,
-    callee,
-    components,
-    names_in_options,
-)
+from partialpool.exact import calls
 from partialpool.exact.namespace import flat, known
 
 # What stands between quotes, and words with nothing but blanks between them.
 QUOTED = r"""'[^']*'|"[^"]*"|`[^`]*`"""
 BARE_WORDS = r"\w[\w.]*(\s+\w[\w.]*)+"
-NOT_GAUSSIAN = {
-    "p": "a binomial outcome",
-    "prop": "a binomial outcome",
-    "proportion": "a binomial outcome",
-    "censored": "a censored outcome",
-    "truncated": "a truncated outcome",
-    "constrained": "a truncated outcome",
-    "c": "an outcome of several columns",
-}
+NOT_GAUSSIAN = dict.fromkeys(("p", "prop", "proportion"), "a binomial outcome")
+NOT_GAUSSIAN |= dict.fromkeys(("truncated", "constrained"), "a truncated outcome")
+NOT_GAUSSIAN |= {"censored": "a censored outcome", "c": "an outcome of several columns"}
 # R's names for what formulas here write otherwise.
-WRITTEN_OTHERWISE = {
-    "factor": "C(x) makes categories of numbers",
-    "as": "C(x) makes categories of numbers",
-    "ns": "bs(x, df=4) makes a spline",
-    "s": "bs(x, df=4) makes a spline",
-    "sqrt": "np.sqrt(x) takes the root, after import numpy as np",
-}
+WRITTEN_OTHERWISE = dict.fromkeys(("factor", "as"), "C(x) makes categories of numbers")
+WRITTEN_OTHERWISE |= dict.fromkeys(("ns", "s"), "bs(x, df=4) makes a spline")
+WRITTEN_OTHERWISE["sqrt"] = "np.sqrt(x) takes the root, after import numpy as np"
 
 
 class FormulaError(ValueError):
@@ -69,31 +53,23 @@ class Formula:
         formula takes from elsewhere, as in ``C(year, Sum)``, are not.
         """
         description = self.description
-        plain = {
-            component.name
-            for component in components(description)
-            if not hasattr(component, "call")
-        }
+        parts = calls.components(description)
+        plain = {part.name for part in parts if not hasattr(part, "call")}
         elsewhere = known(self.environment).namespace
-        named = set().union(*(term.var_names for term in all_terms(description)))
+        named = set().union(*(term.var_names for term in calls.all_terms(description)))
         named -= {None, ""}
-        options = {
-            n for n in names_in_options(description) if elsewhere.get(n) is not None
-        }
+        options = calls.names_in_options(description)
+        options = {name for name in options if elsewhere.get(name) is not None}
         lacking = named - options - held
         lacking = {name for name in lacking if np.ndim(elsewhere.get(name, ())) > 0}
         return plain | lacking | named & held
 
     def grouping_columns(self):
         """Columns that group rows and do nothing else in the model: set of str."""
-        groups, others = set(), set()
         description = self.description
-        for term in description.group_terms:
-            groups |= set(factor_columns(term.factor))
-            others |= term.expr.var_names
-        for term in description.common_terms:
-            others |= term.var_names
-        return groups - others
+        groups = [set(factor_columns(t.factor)) for t in description.group_terms]
+        terms = [getattr(term, "expr", term) for term in calls.all_terms(description)]
+        return set().union(*groups) - set().union(*(t.var_names for t in terms))
 
 
 def parse(formula, environment=None):
@@ -112,7 +88,7 @@ def parse(formula, environment=None):
             f"The formula '{formula}' has no outcome: write it to the left of a ~, as "
             "in 'y ~ x + (1|group)'."
         )
-    for call in all_calls(description):
+    for call in calls.all_calls(description):
         if call.callee == "hsgp":
             raise FormulaError(
                 "hsgp() is a Gaussian process, which has no closed form here: use "
@@ -224,7 +200,7 @@ def _refuse_power(tree, formula):
 
 def _refuse_unknown_functions(description, environment):
     there = known(environment).namespace
-    for call in all_calls(description):
+    for call in calls.all_calls(description):
         first = str(call.callee).split(".")[0]
         if first in there:
             continue
@@ -255,12 +231,11 @@ def _refuse_two_of_a_name(description):
 
 
 def _refuse_offset_in_terms(description):
-    for term in all_terms(description):
-        parts = getattr(term, "expr", term)
-        for part in getattr(parts, "components", []):
-            if callee(part) == "offset" and (
-                parts is not term or len(parts.components) > 1
-            ):
+    for term in calls.all_terms(description):
+        parts = getattr(getattr(term, "expr", term), "components", [])
+        alone = not hasattr(term, "expr") and len(parts) == 1
+        for part in parts:
+            if calls.callee(part) == "offset" and not alone:
                 raise FormulaError(
                     f"{part.name} stands inside {term.name}: an offset has no "
                     "coefficient and no groups; add it to the formula by itself."
@@ -268,7 +243,7 @@ def _refuse_offset_in_terms(description):
 
 
 def _refuse_outcome_as_predictor(description, outcome, weight):
-    where = {term.name: term.var_names for term in all_terms(description)}
+    where = {term.name: term.var_names for term in calls.all_terms(description)}
     where |= {f"weighted({outcome}, {weight})": {weight}}
     for name, columns in where.items():
         if outcome in columns:
@@ -298,7 +273,7 @@ def factor_columns(factor):
 def _response(description):
     """Name the outcome and the column of its weights, if it has one."""
     component = description.response.term.components[0]
-    called = callee(component)
+    called = calls.callee(component)
     if called in NOT_GAUSSIAN:
         raise FormulaError(
             f"{component.name} is {NOT_GAUSSIAN[called]}, and only a Gaussian one has "
@@ -311,8 +286,7 @@ def _response(description):
                 f"The outcome is written as {component.name}: give weighted() two "
                 "columns, as in weighted(y, w)."
             )
-        outcome, weight = map(str, arguments)
-        return outcome, weight
+        return tuple(map(str, arguments))
     if called is not None:
         raise FormulaError(
             f"The outcome is written as {component.name}: make it a column of the "

@@ -50,16 +50,12 @@ def gram(design, like=None):
     """
     largest = _choose_largest(design.factors) if like is None else like.largest
     kept = [i for i in range(len(design.factors)) if i != largest]
-    parts = [_Part(term.blocks, 1, None) for term in design.common]
+    parts = [_Part(term.blocks) for term in design.common]
     parts += [part for i in kept for part in _parts_of(design.factors[i])]
-    parts.append(_Part([Block(None, np.ones((1, 1)), design.y)], 1, None))
-    dense = _assemble_dense(parts, design)
+    parts.append(_Part([Block(None, np.ones((1, 1)), design.y)]))
+    dense = _assemble_dense(parts, design.rows)
     order, places, common = _order(design, kept)
-    dense = (
-        dense[order][:, order]
-        if sparse.issparse(dense)
-        else dense[np.ix_(order, order)]
-    )
+    dense = dense[np.ix_(order, order)]
     cross, within = _largest_products(parts, order, design, largest)
     dense, cross = _centre(dense, cross, design)
     return Gram(dense, common, places, largest, cross, within, design.rows.total_weight)
@@ -70,8 +66,8 @@ class _Part:
     """A term's blocks, and the groups that its columns are repeated for."""
 
     blocks: list
-    groups: int
-    codes: np.ndarray | None
+    groups: int = 1
+    codes: np.ndarray | None = None
 
     @property
     def columns(self):
@@ -102,24 +98,24 @@ def _is_nested(inner, outer):
     return (parent[inner.codes] == outer.codes).all()
 
 
-def _assemble_dense(parts, design):
+def _assemble_dense(parts, rows):
     blocks = [[None] * len(parts) for _ in parts]
     for i, a in enumerate(parts):
         for j, b in enumerate(parts[: i + 1]):
             if a.codes is not None and a.codes is b.codes:
-                product = _same_groups(a, b, design.rows)
-                blocks[i][j] = _block_diagonal(product)
+                blocks[i][j] = _block_diagonal(_same_groups(a, b, rows))
             else:
-                blocks[i][j] = _product(a, b, design.rows)
+                blocks[i][j] = _product(a, b, rows)
             blocks[j][i] = blocks[i][j].T
-    if sum(part.columns for part in parts) > LARGEST_SIDE:
-        return sparse.block_array(_as_sparse(blocks), format="csr")
-    full = [[b.toarray() if sparse.issparse(b) else b for b in row] for row in blocks]
-    return np.block(full)
+    return _join(blocks, sum(part.columns for part in parts) > LARGEST_SIDE)
 
 
-def _as_sparse(blocks):
-    return [[sparse.csr_array(block) for block in row] for row in blocks]
+def _join(blocks, as_sparse):
+    """Put blocks side by side, as one sparse matrix or in full."""
+    if as_sparse:
+        rows = [[sparse.csr_array(block) for block in row] for row in blocks]
+        return sparse.block_array(rows, format="csr")
+    return np.block([[plain(block) for block in row] for row in blocks])
 
 
 def _codes(part, block, inner=None, inner_size=1):
@@ -142,9 +138,8 @@ def _product(a, b, rows):
             codes = _codes(a, x, inner, shape[2] * shape[3])
             weights = rows.products(x.multiplier, z.multiplier)
             table = rows.sum_by(codes, weights, np.prod(shape)).reshape(shape)
-            product = np.einsum(
-                "aubv,uk,vl->akbl", table, x.matrix, z.matrix, optimize=True
-            )
+            sizes = "aubv,uk,vl->akbl"
+            product = np.einsum(sizes, table, x.matrix, z.matrix, optimize=True)
             total += product.reshape(total.shape)
     return total
 
@@ -163,17 +158,8 @@ def _sparse_product(a, b, rows):
 
 def _same_groups(a, b, rows):
     """Products of two terms of one factor: shape (groups, columns, columns)."""
-    total = 0
-    for x in a.blocks:
-        for z in b.blocks:
-            shape = (a.groups, len(x.matrix), len(z.matrix))
-            codes = _codes(a, x, z.codes, shape[2])
-            weights = rows.products(x.multiplier, z.multiplier)
-            table = rows.sum_by(codes, weights, np.prod(shape)).reshape(shape)
-            total = total + np.einsum(
-                "auv,uk,vl->akl", table, x.matrix, z.matrix, optimize=True
-            )
-    return total
+    own = _Part(b.blocks)
+    return _product(a, own, rows).reshape(a.groups, -1, own.columns)
 
 
 def _all_same_groups(parts, rows):
@@ -213,11 +199,10 @@ def _order(design, kept):
 
 def _by_group(factor):
     """Where each column of a factor comes from, if they lie term by term."""
-    groups, start, by_term = len(factor.levels), 0, []
-    for term in factor.terms:
-        size = groups * term.columns
-        by_term.append(np.arange(start, start + size).reshape(groups, term.columns))
-        start += size
+    groups = len(factor.levels)
+    ends = groups * np.cumsum([term.columns for term in factor.terms])
+    by_term = np.split(np.arange(ends[-1]), ends[:-1])
+    by_term = [place.reshape(groups, -1) for place in by_term]
     return np.concatenate(by_term, axis=1).ravel()
 
 
@@ -226,26 +211,21 @@ def _largest_products(parts, order, design, largest):
         return np.zeros((len(order), 0, 0)), np.zeros((0, 0, 0))
     factor, rows = design.factors[largest], design.rows
     mine = _parts_of(factor)
-    cross = [[_product(part, own, rows) for own in mine] for part in parts]
-    return _by_effect(cross, factor, order), _all_same_groups(mine, rows)
-
-
-def _by_effect(blocks, factor, order):
-    """Put products side by side, a group's effects next to each other."""
-    if any(sparse.issparse(block) for row in blocks for block in row):
-        return sparse.block_array(_as_sparse(blocks), format="csr")[order][
-            :, _by_group(factor)
-        ]
-    full = np.block(blocks)[np.ix_(order, _by_group(factor))]
-    return full.reshape(len(order), -1, factor.columns)
+    blocks = [[_product(part, own, rows) for own in mine] for part in parts]
+    is_sparse = any(sparse.issparse(block) for row in blocks for block in row)
+    # A group's effects next to each other.
+    cross = _join(blocks, is_sparse)[np.ix_(order, _by_group(factor))]
+    if not is_sparse:
+        cross = cross.reshape(len(order), -1, factor.columns)
+    return cross, _all_same_groups(mine, rows)
 
 
 def _centre(dense, cross, design):
     """Take the mean from each common column by the sums of the intercept's."""
-    place = next((i for i, t in enumerate(design.common) if t.is_intercept), None)
+    owner = [term for term in design.common for _ in range(term.columns)]
+    place = next((i for i, term in enumerate(owner) if term.is_intercept), None)
     if place is None:
         return dense, cross
-    place = sum(term.columns for term in design.common[:place])
     centres = np.zeros(dense.shape[0])
     # Its blocks may have taken some of it already.
     left = design.means - np.concatenate([term.centre for term in design.common])

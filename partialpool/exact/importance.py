@@ -70,7 +70,8 @@ def by_importance(pilot, count, distinct, rng):
         least = FAIR if bound == LARGEST_K else EVEN
         if pilot.serves(bound, least, distinct, rng):
             return pilot.sample(count, distinct, rng)
-        pilot.widen()
+        # A part with the mean and covariance of the weighted points.
+        pilot.proposal = pilot.proposal.widened(pilot.points, pilot.weights)
     for steps in SCOUTING:
         pilot.scout(steps, rng)
         least = LEAST if steps == SCOUTING[-1] else FAIR
@@ -116,10 +117,6 @@ class Pilot:
         """Resample the points by their weights."""
         draws = resample(self.points, self.weights, count, rng)
         return Sample(draws, distinct, self.k, "importance")
-
-    def widen(self):
-        """Mix in a part with the mean and covariance of the weighted points."""
-        self.proposal = self.proposal.widened(self.points, self.weights)
 
     def scout(self, steps, rng):
         """Let an ensemble of chains find where the density lies, and propose there."""
@@ -203,9 +200,8 @@ class Mixture:
 
     def log_density(self, x):
         """Log density at some points."""
-        return np.logaddexp.reduce(
-            [part.log_density(x) for part in self.parts]
-        ) - np.log(len(self.parts))
+        each = [part.log_density(x) for part in self.parts]
+        return np.logaddexp.reduce(each) - np.log(len(self.parts))
 
     def widened(self, points, log_weights):
         """Add a part with the mean and covariance of weighted points."""
@@ -293,9 +289,8 @@ def pareto_k(log_weights):
         return -np.inf
     grid = 30 + int(np.sqrt(tail))
     quartile = x[max(0, int(tail / 4 + 0.5) - 1)]
-    b = 1 / x[-1] + (1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))) / (
-        3 * max(quartile, 1e-300)
-    )
+    steps = 1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))
+    b = 1 / x[-1] + steps / (3 * max(quartile, 1e-300))
     k = np.log1p(-b[:, None] * x).mean(1)
     fit = tail * (np.log(-b / k) - k - 1)
     fit = np.exp(fit - fit.max())

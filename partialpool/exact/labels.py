@@ -10,12 +10,8 @@ from partialpool import faults
 from partialpool.faults import refuse
 
 # What a settled column holds, and how a reader would call that.
-KINDS = {
-    "whole": "whole numbers",
-    "number": "numbers",
-    "truth": "true and false",
-    "text": "text",
-}
+KINDS = {"whole": "whole numbers", "number": "numbers"}
+KINDS |= {"truth": "true and false", "text": "text"}
 # The kinds of objects that pandas infers, and what each becomes.
 NUMBERS = {"integer": "int64", "floating": float, "mixed-integer-float": float}
 NUMBERS |= {"decimal": float, "boolean": bool}
@@ -68,11 +64,9 @@ def _settle_objects(column):
         except OverflowError:
             raise TypeError(f"whole numbers above {LARGEST_INTEGER:,}") from None
     kinds = list(dict.fromkeys(type(value).__name__ for value in column.head(10_000)))
-    raise TypeError(
-        f"values of several kinds ({', '.join(kinds[:3])})"
-        if len(kinds) > 1
-        else f"values of the type {kinds[0]}"
-    )
+    if len(kinds) > 1:
+        raise TypeError(f"values of several kinds ({', '.join(kinds[:3])})")
+    raise TypeError(f"values of the type {kinds[0]}")
 
 
 def _as_text(column):
@@ -97,11 +91,8 @@ def kind_of(column):
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         dtype = dtype.categories.dtype
-    if dtype.kind == "b":
-        return "truth"
-    if dtype.kind in "iu":
-        return "whole"
-    return "number" if dtype.kind == "f" else "text"
+    kinds = {"b": "truth", "i": "whole", "u": "whole", "f": "number"}
+    return kinds.get(dtype.kind, "text")
 
 
 def is_category(column):

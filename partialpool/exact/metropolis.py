@@ -36,9 +36,8 @@ class Ensemble:
 
     def run(self, steps):
         """Let each chain take so many more steps."""
-        self.state = self.sampler.run_mcmc(
-            self.state, steps, skip_initial_state_check=True
-        )
+        how = {"skip_initial_state_check": True}
+        self.state = self.sampler.run_mcmc(self.state, steps, **how)
 
     def chains(self):
         """All but the first third of the steps: shape (steps, chains, size)."""

@@ -13,34 +13,20 @@ def variable(term):
     return term.replace(SLASH, DIVIDED)
 
 
-def group_sd(term):
-    """Name the variable that holds the standard deviation of a group term."""
-    return f"{variable(term)}_sigma"
+def _with(suffix):
+    return lambda name: variable(name) + suffix
 
 
-def correlation(factor):
-    """Name the variable that holds the correlations of a factor's effects."""
-    return f"{variable(factor)}_correlation"
-
-
-def level_dim(term):
-    """Name the dimension of a common term's columns."""
-    return f"{variable(term)}_dim"
+group_sd = _with("_sigma")  # standard deviation of a group term
+correlation = _with("_correlation")  # correlations of a factor's effects
+level_dim = _with("_dim")  # dimension of a common term's columns
+group_dim = _with("__factor_dim")  # dimension of a factor's groups
+pair_dim = _with("__pair_dim")  # dimension of those correlations
 
 
 def expression_dim(term):
     """Name the dimension of the columns that a group term multiplies."""
     return f"{variable(term).split('|')[0]}__expr_dim"
-
-
-def group_dim(factor):
-    """Name the dimension of a factor's groups."""
-    return f"{variable(factor)}__factor_dim"
-
-
-def pair_dim(factor):
-    """Name the dimension of the correlations of a factor's effects."""
-    return f"{variable(factor)}__pair_dim"
 
 
 def check_names(design, correlated):

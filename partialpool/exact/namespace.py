@@ -3,14 +3,7 @@
 import numpy as np
 
 # As in Bambi, known in every formula where the caller has no such name.
-FUNCTIONS = {
-    "log": np.log,
-    "log2": np.log2,
-    "log10": np.log10,
-    "exp": np.exp,
-    "exp2": np.exp2,
-    "abs": np.abs,
-}
+FUNCTIONS = {n: getattr(np, n) for n in ("log", "log2", "log10", "exp", "exp2", "abs")}
 
 
 def known(environment):

@@ -22,35 +22,36 @@ def find_stages(gram, factors):
         return []
     kept = [i for i in range(len(factors)) if i != gram.largest]
     columns = {i: gram.places[i] for i in kept}
-    touches = _touches_largest(gram, factors, columns)
+    support = by_group(gram.flat_cross, gram.within.shape[:2])
+    # Which groups of the largest factor have to do with which of each other.
+    touches = {
+        (gram.largest, i): by_group(support[place.ravel()].T, factors[i])
+        for i, place in columns.items()
+    }
     if not any(_nested(touch) for touch in touches.values()):
         return []
-    touches |= _touches_others(gram, factors, columns)
+    for i, j in itertools.permutations(columns, 2):
+        direct = gram.dense[columns[i].ravel()][:, columns[j].ravel()]
+        touches[i, j] = by_group(by_group(direct, factors[j]).T, factors[i]).T
     _fill(touches, gram.largest, kept)
-    order = []
-    while free := _free(kept, order, touches, gram.largest):
+    order, rest = [], kept
+    while free := _free(rest, [gram.largest, *order], touches):
         # The finer of two comes first: the other can follow.
         best = max(free, key=lambda i: factors[i])
         order.append(best)
-        _fill(touches, best, [i for i in kept if i not in order])
-    return [
-        (
-            columns[i],
-            {
-                t: _parents(touches[i, order[t]])
-                for t in range(s + 1, len(order))
-                if touches[i, order[t]].nnz
-            },
-        )
-        for s, i in enumerate(order)
-    ]
+        rest = [i for i in rest if i != best]
+        _fill(touches, best, rest)
+    stages = []
+    for s, i in enumerate(order):
+        later = {t: touches[i, order[t]] for t in range(s + 1, len(order))}
+        parents = {t: _parents(touch) for t, touch in later.items() if touch.nnz}
+        stages.append((columns[i], parents))
+    return stages
 
 
-def _free(kept, order, touches, largest):
+def _free(rest, gone, touches):
     """Factors of which no group that has been eliminated touches two groups."""
-    earlier = [largest, *order]
-    rest = [i for i in kept if i not in order]
-    return [i for i in rest if all(_nested(touches[e, i]) for e in earlier)]
+    return [i for i in rest if all(_nested(touches[e, i]) for e in gone)]
 
 
 def _fill(touches, gone, kept):
@@ -60,30 +61,11 @@ def _fill(touches, gone, kept):
         touches[i, j] = found(touches[i, j] + fill)
 
 
-def _touches_largest(gram, factors, columns):
-    """Which groups of the largest factor have to do with which of each other."""
-    support = by_group(gram.flat_cross, gram.within.shape[:2])
-    return {
-        (gram.largest, i): by_group(support[place.ravel()].T, factors[i])
-        for i, place in columns.items()
-    }
-
-
-def _touches_others(gram, factors, columns):
-    """Which groups of two other factors have to do with each other."""
-    touches = {}
-    for i, j in itertools.permutations(columns, 2):
-        direct = gram.dense[columns[i].ravel()][:, columns[j].ravel()]
-        touches[i, j] = by_group(by_group(direct, factors[j]).T, factors[i]).T
-    return touches
-
-
 def _nested(touch):
     return touch.sum(1).max() <= 1
 
 
 def _parents(touch):
-    touch = touch.tocsr()
     parents = np.zeros(touch.shape[0], dtype=np.int64)
     group, parent = touch.nonzero()
     parents[group] = parent
@@ -93,12 +75,14 @@ def _parents(touch):
 def by_group(cross, shape):
     """Which columns have a product with each group: (columns, groups)."""
     groups, effects = shape
-    member = np.repeat(np.arange(groups), effects)
-    member = sparse.csr_array(
-        (np.ones(len(member)), (np.arange(len(member)), member)),
-        shape=(len(member), groups),
-    )
+    member = membership(np.repeat(np.arange(groups), effects), groups)
     return found(sparse.csr_array(cross != 0, dtype=float) @ member)
+
+
+def membership(codes, groups):
+    """A 1 for each row in the column of its group: (rows, groups)."""
+    place = np.arange(len(codes)), codes
+    return sparse.csr_array((np.ones(len(codes)), place), shape=(len(codes), groups))
 
 
 def found(matrix):

@@ -8,7 +8,13 @@ from partialpool import faults
 from partialpool.columns import check_shape
 from partialpool.exact import names
 from partialpool.exact.formula import parse
-from partialpool.exact.predict import draw_outcome, expect, generator, read_recipe
+from partialpool.exact.predict import (
+    correlation_matrices,
+    draw_outcome,
+    expect,
+    generator,
+    read_recipe,
+)
 from partialpool.exact.priors import from_plain_values
 from partialpool.exact.table import ADVICE, hold_cells, read_rows
 
@@ -86,22 +92,17 @@ def compute_log_likelihood(fit, rows, *, seed=None):
     density = -0.5 * ((y - mean) / sigma) ** 2 - np.log(sigma * np.sqrt(2 * np.pi))
     if seen.weights is not None:
         density = density * seen.weights
-    steps = {step: posterior[step].to_numpy() for step in names.STEPS}
-    labels = {ROW: np.arange(len(y))}
-
-    def group(values, dims, coords):
-        return xr.Dataset({formula.outcome: (dims, values)}, coords=coords)
-
-    by_draw = (*names.STEPS, ROW)
-    added = {
-        "log_likelihood": group(density, by_draw, steps | labels),
-        "posterior_predictive": group(
-            draw_outcome(posterior, mean, rng), by_draw, steps | labels
-        ),
-        "observed_data": group(y, (ROW,), labels),
-    }
+    coords = {step: posterior[step].to_numpy() for step in names.STEPS}
+    coords[ROW] = np.arange(len(y))
+    predicted = draw_outcome(posterior, mean, rng)
     judged = fit.copy()
-    for name, data in added.items():
+    for name, values, dims in [
+        ("log_likelihood", density, [*coords]),
+        ("posterior_predictive", predicted, [*coords]),
+        ("observed_data", y, [ROW]),
+    ]:
+        named = {formula.outcome: (dims, values)}
+        data = xr.Dataset(named, {dim: coords[dim] for dim in dims})
         judged[name] = xr.DataTree(data)
     return judged
 
@@ -165,7 +166,8 @@ def compute_log_prior(fit):
             found[name] = posterior[name].copy(data=logs.reshape(sds.shape))
         name = factor["correlation"]
         if kept["lkj"] is not None and name in posterior:
-            log_det = _log_determinants(posterior[name].to_numpy())
+            matrices = correlation_matrices(posterior[name].to_numpy())
+            log_det = np.linalg.slogdet(matrices)[1]
             found[name] = names.STEPS, (kept["lkj"] - 1) * log_det
     judged = fit.copy()
     coords = {step: posterior[step] for step in names.STEPS}
@@ -175,32 +177,18 @@ def compute_log_prior(fit):
 
 def _log_common_priors(posterior, kept, priors):
     """Log prior of each common term, the intercept where the predictors are average."""
-    values, start = {}, 0
-    for name, columns in kept["common"]:
-        draws = posterior[name].to_numpy()
-        values[name] = slice(start, start + columns), draws
-        start += columns
-    flat = [draws.reshape(*draws.shape[:2], -1) for _, draws in values.values()]
-    if not flat:
+    if not kept["common"]:
         return {}
-    coefficients = np.concatenate(flat, axis=2)
-    moved = coefficients @ np.array(kept["centred"]) - kept["shift"]
-    found = {}
-    for name, (columns, draws) in values.items():
-        own = coefficients[..., columns]
-        if name == "Intercept":
+    terms = [posterior[name] for name, _ in kept["common"]]
+    coefficients = [x.to_numpy().reshape(*x.shape[:2], -1) for x in terms]
+    moved = np.concatenate(coefficients, axis=2) @ np.array(kept["centred"])
+    moved -= kept["shift"]
+    found, start = {}, 0
+    for term, own in zip(terms, coefficients, strict=True):
+        columns = slice(start, start := start + own.shape[2])
+        if term.name == "Intercept":
             own = own + moved[..., None]
         away = own - priors.mean[columns]
         log = -0.5 * priors.precision[columns] * away**2
-        found[name] = posterior[name].copy(data=log.reshape(draws.shape))
+        found[term.name] = term.copy(data=log.reshape(term.shape))
     return found
-
-
-def _log_determinants(pairs):
-    """Log determinants of correlation matrices from their lower triangles."""
-    pairs = pairs.reshape(*pairs.shape[:2], -1)
-    size = int((1 + np.sqrt(1 + 8 * pairs.shape[2])) / 2)
-    matrix = np.broadcast_to(np.eye(size), (*pairs.shape[:2], size, size)).copy()
-    rows, columns = np.tril_indices(size, -1)
-    matrix[..., rows, columns] = matrix[..., columns, rows] = pairs
-    return np.linalg.slogdet(matrix)[1]

@@ -100,16 +100,10 @@ def _add_sds(variables, coords, design, density, theta):
             named = _named(term, sds, names.expression_dim(term.name), coords)
             variables[names.group_sd(term.name)] = named
         if scale.is_correlated:
-            _add_correlations(variables, factor, density, scale, theta)
-
-
-def _add_correlations(variables, factor, density, scale, theta):
-    lower = density.covariance_factor(theta, scale)
-    lower = lower / np.linalg.norm(lower, axis=2, keepdims=True)
-    correlation = lower @ lower.transpose(0, 2, 1)
-    pairs = correlation[:, *np.tril_indices(scale.effects, -1)]
-    name = names.correlation(factor.name)
-    if pairs.shape[1] == 1:
-        variables[name] = ((), pairs[:, 0])
-    else:
-        variables[name] = ((names.pair_dim(factor.name),), pairs)
+            lower = density.covariance_factor(theta, scale)
+            lower = lower / np.linalg.norm(lower, axis=2, keepdims=True)
+            pairs = lower @ lower.transpose(0, 2, 1)
+            pairs = pairs[:, *np.tril_indices(scale.effects, -1)]
+            several = (names.pair_dim(factor.name),), pairs
+            named = ((), pairs[:, 0]) if pairs.shape[1] == 1 else several
+            variables[names.correlation(factor.name)] = named

@@ -73,21 +73,12 @@ def predict(fit, rows, *, unseen="refuse", seed=None):
         raise ValueError(f"unseen is {unseen!r}: choose 'refuse' or 'draw'.")
     rng = generator(seed)
     population, mean = expect(fit, rows, unseen, rng, Environment.capture(1))
-    posterior = fit["posterior"]
+    posterior, dims = fit["posterior"], (*names.STEPS, "row")
     outcome = draw_outcome(posterior, mean, rng)
-    dims = (*names.STEPS, "row")
-    return xr.Dataset(
-        {
-            "population": (dims, population),
-            "mean": (dims, mean),
-            "outcome": (dims, outcome),
-        },
-        coords={
-            "chain": posterior["chain"],
-            "draw": posterior["draw"],
-            "row": rows.index.to_numpy(),
-        },
-    )
+    found = {"population": population, "mean": mean, "outcome": outcome}
+    coords = {step: posterior[step] for step in names.STEPS}
+    coords["row"] = rows.index.to_numpy()
+    return xr.Dataset({name: (dims, x) for name, x in found.items()}, coords)
 
 
 def expect(fit, rows, unseen, rng, environment):
@@ -99,7 +90,7 @@ def expect(fit, rows, unseen, rng, environment):
     formula = parse(recipe.formula, environment)
     posterior = fit["posterior"].to_dataset()
     table = recipe.read(rows)
-    _refuse_too_many(posterior, len(table))
+    _refuse_too_many(posterior[names.SIGMA].size, len(table))
     common, groups = evaluate_again(recipe, formula)
     population = _population(posterior, common, table)
     mean = population.copy()
@@ -144,13 +135,12 @@ def read_recipe(fit):
     )
 
 
-def _refuse_too_many(posterior, rows):
-    numbers = posterior[names.SIGMA].size * rows
-    if numbers > MOST:
+def _refuse_too_many(draws, rows):
+    if draws * rows > MOST:
         raise ValueError(
-            f"{posterior[names.SIGMA].size:,} draws for {rows:,} rows would take "
-            f"{3 * 8 * numbers / 1e9:,.0f} GB: predict fewer rows at a time, or fit "
-            "with fewer draws."
+            f"{draws:,} draws for {rows:,} rows would take "
+            f"{3 * 8 * draws * rows / 1e9:,.0f} GB: predict fewer rows at a time, or "
+            "fit with fewer draws."
         )
 
 
@@ -205,9 +195,16 @@ def _draw_groups(posterior, terms, labels, rng):
         noise[:, :, i] = stream.standard_normal((*sds.shape[:2], size))
     correlation = names.correlation(terms[0].factor.name)
     if correlation in posterior:
-        matrix = np.broadcast_to(np.eye(size), (*sds.shape[:2], size, size)).copy()
-        pairs = posterior[correlation].to_numpy().reshape(*sds.shape[:2], -1)
-        rows, columns = np.tril_indices(size, -1)
-        matrix[..., rows, columns] = matrix[..., columns, rows] = pairs
+        matrix = correlation_matrices(posterior[correlation].to_numpy())
         noise = noise @ np.linalg.cholesky(matrix).swapaxes(-1, -2)
     return noise * sds[:, :, None]
+
+
+def correlation_matrices(pairs):
+    """Correlation matrices from their lower triangles: (chains, draws, size, size)."""
+    pairs = pairs.reshape(*pairs.shape[:2], -1)
+    size = int((1 + np.sqrt(1 + 8 * pairs.shape[2])) / 2)
+    matrix = np.broadcast_to(np.eye(size), (*pairs.shape[:2], size, size)).copy()
+    rows, columns = np.tril_indices(size, -1)
+    matrix[..., rows, columns] = matrix[..., columns, rows] = pairs
+    return matrix

@@ -85,12 +85,9 @@ def as_plain_values(priors):
 
 def from_plain_values(kept):
     """Read what :func:`as_plain_values` wrote: `Priors`."""
-    return Priors(
-        np.array(kept["mean"]),
-        np.array(kept["precision"]),
-        _from_pair(kept["sigma"]),
-        [[_from_pair(one) for one in each] for each in kept["group_sds"]],
-    )
+    mean, precision = np.array(kept["mean"]), np.array(kept["precision"])
+    group_sds = [[_from_pair(one) for one in each] for each in kept["group_sds"]]
+    return Priors(mean, precision, _from_pair(kept["sigma"]), group_sds)
 
 
 def prior_name(density):
@@ -129,12 +126,8 @@ def choose_priors(design, wanted):
     default = Prior("HalfStudentT", nu=4, sigma=design.outcome_sd)
     sigma = _sd_density("sigma", wanted.get("sigma", default), 1)[0]
     group_sds = [
-        [
-            density
-            for term in factor.terms
-            for density in _group_densities(design, term, wanted)
-        ]
-        for factor in design.factors
+        [one for term in f.terms for one in _group_densities(design, term, wanted)]
+        for f in design.factors
     ]
     return Priors(mean, precision, sigma, group_sds)
 
@@ -177,21 +170,15 @@ def _slope_sigma(design, term):
             "the intercept; take it out of the formula, or give it a prior."
         )
     if len(constant):
-        column = constant[0]
-        mend = "drop the levels that no row has, or give the term a prior"
+        column, mend = constant[0], "drop the levels that no row has"
         if term.mean[column] != 0:
-            mend = (
-                "it stands for the intercept that the formula leaves out; write the "
-                "formula with one, or give the term a prior"
-            )
+            mend = "it stands for the intercept that the formula leaves out; write the "
+            mend += "formula with one"
         elif ":" in term.name:
-            mend = (
-                "no row has that combination; leave the interaction out, or give the "
-                "term a prior"
-            )
+            mend = "no row has that combination; leave the interaction out"
         raise ValueError(
             f"The term {term.name} has a column that is constant in this table, "
-            f"{term.levels[column]}: {mend}."
+            f"{term.levels[column]}: {mend}, or give the term a prior."
         )
     return WIDTH * design.outcome_sd / term.sd
 
@@ -300,9 +287,5 @@ def _sd_density(name, prior, columns):
         )
     allowed = list(inspect.signature(SD_DENSITIES[prior.name]).parameters)[1:]
     args = _arguments(name, prior, allowed, columns)
-    return [
-        partial(
-            SD_DENSITIES[prior.name], **{key: value[i] for key, value in args.items()}
-        )
-        for i in range(columns)
-    ]
+    each = [{key: value[i] for key, value in args.items()} for i in range(columns)]
+    return [partial(SD_DENSITIES[prior.name], **one) for one in each]

@@ -142,20 +142,16 @@ def make_recipe(formula, rows):
     encoded = [c for c in predictors(description) if callee(c) in ("C", "S", "T")]
     encoded = set().union(*(component.var_names for component in encoded))
     columns = {}
-    for name in rows.table:
-        column = rows.table[name]
-        kind = kind_of(column)
-        if name in grouping:
-            columns[name] = Column(kind)
-        elif is_category(column):
+    for name, column in rows.table.items():
+        levels, ordered, moments = None, False, None
+        by_level = is_category(column)
+        if name not in grouping and (by_level or name in encoded - rows.varying):
             levels = rows.codes([name])[1][name]
             ordered = isinstance(levels.dtype, pd.CategoricalDtype)
-            columns[name] = Column(kind, levels.tolist(), ordered)
-        else:
-            levels = None
-            if name in encoded and name not in rows.varying:
-                levels = rows.codes([name])[1][name].tolist()
-            columns[name] = Column(kind, levels, False, rows.moments(name))
+            levels = levels.tolist()
+        if name not in grouping and not by_level:
+            moments = rows.moments(name)
+        columns[name] = Column(kind_of(column), levels, ordered, moments)
     _refuse_one_level(columns)
     with plain_errors(f"The formula '{formula.text}'"):
         states = transforms.learn(description, rows, formula.environment)
@@ -166,7 +162,7 @@ def make_recipe(formula, rows):
 
 def _refuse_one_level(columns):
     for name, known in columns.items():
-        if known.levels is not None and len(known.levels) == 1:
+        if len(known.levels or ()) == 1:
             raise faults.TableError(
                 f"Column {faults.quote(name)} is {faults.quote(known.levels[0])} in "
                 "every row, and a predictor has to differ: take it out of the formula."
@@ -190,8 +186,8 @@ def evaluate(description, recipe, environment):
         table = _small_table(recipe)
         built = DesignMatrices(description, table, with_functions(environment))
     _refuse_made_categories(description, recipe)
-    common = list(built.common.terms.values()) if built.common else []
-    groups = list(built.group.terms.values()) if built.group else []
+    parts = built.common, built.group
+    common, groups = (list(part.terms.values()) if part else [] for part in parts)
     for term in [*common, *(term.expr for term in groups)]:
         if np.size(term.data) == 0:
             raise FormulaError(
@@ -226,14 +222,12 @@ def _small_table(recipe):
     signs = np.resize([-1.0, 1.0], size)
     small = {}
     for name, known in columns:
-        if known.is_number:
-            mean, sd = known.moments
-            small[name] = mean + sd * signs
-            continue
         # Formulae wants to see groups; any two will do.
         levels = np.array(known.levels or ["a", "b"], dtype=object)
         small[name] = np.resize(levels, size).tolist()
-        if known.levels and known.moments is None:
+        if known.is_number:
+            small[name] = known.moments[0] + known.moments[1] * signs
+        elif known.levels and known.moments is None:
             small[name] = pd.Categorical(small[name], known.levels, ordered=True)
     return pd.DataFrame(small, index=range(size))
 

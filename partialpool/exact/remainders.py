@@ -6,7 +6,7 @@ import numpy as np
 import scipy
 from scipy import sparse
 
-from partialpool.exact.nesting import by_group, find_stages
+from partialpool.exact.nesting import by_group, find_stages, membership
 from partialpool.exact.sparse_remainders import SparseRemainder, runs
 
 # Up to so many columns a sparse factorisation is not tried.
@@ -80,13 +80,11 @@ class DenseRemainder:
         core = len(self.stages)
         at = i * (i + 1) // 2 + j
         for s, stage in enumerate(self.stages):
-            effects = stage.columns.shape[1]
+            effects, size = stage.columns.shape[1], stage.columns.size
             mine = first == s
             same, crossed = mine & (second == s), mine & (second == core)
             at[same] = stage.within.start + i[same] * effects + j[same] % effects
-            at[crossed] = (
-                stage.cross.start + j[crossed] * stage.columns.size + i[crossed]
-            )
+            at[crossed] = stage.cross.start + j[crossed] * size + i[crossed]
             for t, link in stage.links.items():
                 to = mine & (second == t)
                 width = self.stages[t].columns.shape[1]
@@ -113,10 +111,9 @@ class DenseRemainder:
             cross = cross * inverse[:, None, :, :, 0]
         else:
             cross = np.einsum("msgf,mgef->msge", cross, inverse)
-        links = {
-            t: inverse @ numbers[:, at].reshape(m, groups, effects, -1)
-            for t, at in stage.links.items()
-        }
+        shape = (m, groups, effects, -1)
+        links = stage.links.items()
+        links = {t: inverse @ numbers[:, at].reshape(shape) for t, at in links}
         for t in links:
             self._pass_on(stage, t, cross, links, numbers)
         return Eliminated(inverse, cross, links, log_det)
@@ -124,16 +121,12 @@ class DenseRemainder:
     def _pass_on(self, stage, t, cross, links, numbers):
         """Take from a later stage what an earlier one takes of it."""
         later, m = self.stages[t], len(numbers)
-        groups = len(later.columns)
-        link, count = links[t], len(stage.columns)
-        member = np.arange(count)
-        member = sparse.csr_array(
-            (np.ones(count), (stage.parents[t], member)), shape=(groups, count)
-        )
+        link, groups = links[t], len(later.columns)
+        member = membership(stage.parents[t], groups).T.tocsr()
 
         def add_up(product):
             # (m, groups of the earlier stage, ...) to the groups that they lie in.
-            flat = product.swapaxes(0, 1).reshape(count, -1)
+            flat = product.swapaxes(0, 1).reshape(product.shape[1], -1)
             total = (member @ flat).reshape(groups, m, *product.shape[2:])
             return total.swapaxes(0, 1)
 
@@ -182,10 +175,8 @@ class DenseFactor:
         # Where every effect has been eliminated, LAPACK would have nothing to solve.
         for k, rows in runs(which) if len(core) else ():
             # LAPACK reads by columns, so that a lower factor looks like an upper one.
-            solved, _ = scipy.linalg.lapack.dtrtrs(
-                self.lower[k, :-1, :-1].T, right[rows].T
-            )
-            right[rows] = solved.T
+            upper = self.lower[k, :-1, :-1].T
+            right[rows] = scipy.linalg.lapack.dtrtrs(upper, right[rows].T)[0].T
         drawn[:, core] = right
         for s in reversed(range(len(self.eliminated))):
             self._draw_stage(s, which, noise, drawn)
@@ -230,28 +221,20 @@ def plan(gram, factors):
     small = side * (side + gone) < LARGEST_DENSE
     if small and side <= SMALL:
         return DenseRemainder(columns, stages)
-    pattern = _pattern(gram)
-    other = None
+    # Which products are not 0, once the largest factor is gone.
+    pattern, ways = sparse.csr_array(gram.dense != 0, dtype=float), []
+    if gram.largest is not None:
+        support = by_group(gram.flat_cross, gram.within.shape[:2])
+        pattern = pattern + support @ support.T
     if pattern.nnz < min(LARGEST_SPARSE, SPARSE_SHARE * columns**2):
-        other = SparseRemainder(columns, pattern)
-        other = other if np.isfinite(other.work) else None
-    if not small and other is None:
+        ways.append(SparseRemainder(columns, pattern))
+    if small:
+        ways.append(DenseRemainder(columns, stages))
+    ways = [way for way in ways if np.isfinite(way.work)]
+    if not ways:
         raise ValueError(
             f"{columns - 1:,} coefficients and effects remain after the largest "
             "grouping factor, and most have to do with each other: that is more than "
             "memory can hold in closed form: use Bambi for this model."
         )
-    if small:
-        dense = DenseRemainder(columns, stages)
-        if other is None or dense.work < other.work:
-            return dense
-    return other
-
-
-def _pattern(gram):
-    """Which products of remaining columns are not 0, once the largest is gone."""
-    found = sparse.csr_array(gram.dense != 0, dtype=float)
-    if gram.largest is not None:
-        support = by_group(gram.flat_cross, gram.within.shape[:2])
-        found = found + support @ support.T
-    return found
+    return min(ways, key=lambda way: way.work)

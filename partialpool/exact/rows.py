@@ -71,15 +71,13 @@ class Rows:
         """Number the combinations of some columns: codes, and the sorted values."""
         key = tuple(names)
         if key not in self._codes:
-            number = self._number_one if len(key) == 1 else self._number_several
-            self._codes[key] = number(*key)
+            self._codes[key] = self._number(*key)
         return self._codes[key]
 
-    def _number_one(self, name):
-        codes, levels = _factorise(self.table[name])
-        return codes, pd.DataFrame({name: levels})
-
-    def _number_several(self, *names):
+    def _number(self, *names):
+        if len(names) == 1:
+            codes, levels = _factorise(self.table[names[0]])
+            return codes, pd.DataFrame({names[0]: levels})
         numbered = [self.codes([name]) for name in names]
         sizes = [len(levels) for _, levels in numbered]
         if np.prod(sizes, dtype=float) > 2**62:
@@ -90,11 +88,9 @@ class Rows:
         joint = np.ravel_multi_index([codes for codes, _ in numbered], sizes)
         present, place = _present(joint, int(np.prod(sizes)))
         split = np.unravel_index(present, sizes)
-        combinations = {
-            name: levels[name].take(index).array
-            for name, (_, levels), index in zip(names, numbered, split, strict=True)
-        }
-        return place, pd.DataFrame(combinations)
+        each = zip(names, numbered, split, strict=True)
+        labels = {name: levels[name].take(at).array for name, (_, levels), at in each}
+        return place, pd.DataFrame(labels)
 
     def moments(self, name):
         """Mean and standard deviation of a column over all rows."""
@@ -136,9 +132,8 @@ class Rows:
             if factor is not None:
                 total = total * factor.value
         if a is not None and b is not None:
-            for (x, slope_x), (z, slope_z) in itertools.product(
-                a.slopes.items(), b.slopes.items()
-            ):
+            pairs = itertools.product(a.slopes.items(), b.slopes.items())
+            for (x, slope_x), (z, slope_z) in pairs:
                 total = total + slope_x * slope_z * self.within_of(x, z)
         return total
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from partialpool.exact import names
-from partialpool.exact.density import Marginal
+from partialpool.exact.density import Marginal, depths
 from partialpool.exact.design import Design
 from partialpool.exact.gram import gram, log_likelihood
 from partialpool.exact.importance import Sample
@@ -53,8 +53,8 @@ def draw_parameters(density, rng):
         theta[0, scale.sds] = np.log([_draw_sd(one, rng) for one in densities])
         if scale.is_correlated:
             # Canonical partial correlations of an LKJ prior, as in `density`.
-            depth = [j for i in range(scale.effects) for j in range(i)]
-            power = density.correlation + (scale.effects - 2 - np.array(depth)) / 2
+            depth = depths(scale.effects)
+            power = density.correlation + (scale.effects - 2 - depth) / 2
             theta[0, scale.correlations] = np.arctanh(2 * rng.beta(power, power) - 1)
     dense = np.zeros((1, density.columns))
     noise = rng.standard_normal(gram.common)
@@ -80,7 +80,8 @@ def expected(design, gram, dense, eliminated):
     It is measured from the design's shift, as its outcome is.
     """
     mean = np.zeros(len(design.rows.n))
-    common = np.split(dense[0, : gram.common], _ends(design.common))
+    ends = np.cumsum([term.columns for term in design.common])
+    common = np.split(dense[0, : gram.common], ends)
     for term, values in zip(design.common, common, strict=False):
         columns = _columns(term, len(mean)) - term.mean * (not term.is_intercept)
         if not any(t.is_intercept for t in design.common):
@@ -91,10 +92,6 @@ def expected(design, gram, dense, eliminated):
         columns = [_columns(term, len(mean)) for term in factor.terms]
         mean += (np.concatenate(columns, axis=1) * effects[factor.codes]).sum(1)
     return mean
-
-
-def _ends(terms):
-    return np.cumsum([term.columns for term in terms])
 
 
 def _columns(term, rows):

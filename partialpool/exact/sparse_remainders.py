@@ -47,13 +47,8 @@ class SparseRemainder:
         i, j = np.divmod(self._keys, self.columns + 1)
         numbers[: len(i)][i == j] = 2.0 * self.columns
         # An incomplete factorisation of the same pattern, made for its order alone.
-        draft = sparse.linalg.spilu(
-            self._matrix(numbers),
-            drop_tol=1.0,
-            fill_factor=1,
-            permc_spec="MMD_AT_PLUS_A",
-        )
-        self._order(draft.perm_c)
+        how = {"drop_tol": 1.0, "fill_factor": 1, "permc_spec": "MMD_AT_PLUS_A"}
+        self._order(sparse.linalg.spilu(self._matrix(numbers), **how).perm_c)
         counts = count_filled(self._starts, self._rows, LARGEST_WORK)
         self.work = SPARSE_COST * ((counts**2).sum() / 2 + 10 * counts.sum())
 
@@ -61,15 +56,6 @@ class SparseRemainder:
         shape = (self.columns, self.columns)
         data = numbers[self._source]
         return sparse.csc_array((data, self._rows, self._starts), shape=shape)
-
-    def _factorise(self, numbers):
-        # Positive definite, so that the diagonal serves as pivots as it stands.
-        return sparse.linalg.splu(
-            self._matrix(numbers),
-            permc_spec="NATURAL",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
 
     def positions(self, i, j):
         """Where the products of columns i and j lie; i does not come before j."""
@@ -79,8 +65,11 @@ class SparseRemainder:
 
     def factorise(self, numbers):
         """Factorise some matrices: (m, size)."""
+        # Positive definite, so that the diagonal serves as pivots as it stands.
+        how = {"diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
+        matrices = [self._matrix(row) for row in numbers]
         try:
-            factors = [self._factorise(row) for row in numbers]
+            factors = [sparse.linalg.splu(m, "NATURAL", **how) for m in matrices]
         except RuntimeError as error:  # singular
             raise np.linalg.LinAlgError(str(error)) from None
         right = numbers[:, len(self._keys) :]
@@ -135,9 +124,8 @@ class SparseFactor:
         for k, rows in runs(which):
             factor = self.factors[k]
             right = np.sqrt(self.pivots[k])[:, None] * noise[rows].T
-            solved = sparse.linalg.spsolve_triangular(
-                factor.U.tocsr(), right, lower=False
-            )
+            upper = factor.U.tocsr()
+            solved = sparse.linalg.spsolve_triangular(upper, right, lower=False)
             drawn[rows] = self.mean[k] + solved[factor.perm_c][self.new].T
         return drawn
 

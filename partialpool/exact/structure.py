@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 
+from partialpool.exact.gram import plain
+
 # Fewer groups than this hardly speak against an LKJ prior.
 FEW = 10
 # Columns are combinations of each other where their correlations leave less than this.
@@ -46,17 +48,14 @@ def _warn(text):
 
 def _dependent_terms(design, gram):
     """Names of common terms whose columns are combinations of each other."""
-    products = gram.dense[: gram.common, : gram.common]
-    products = products.toarray() if hasattr(products, "toarray") else products
+    products = plain(gram.dense[: gram.common, : gram.common])
     scale = np.sqrt(np.diag(products))
     if not (scale > 0).all():
         return []
     eigenvalues, vectors = np.linalg.eigh(products / np.outer(scale, scale))
     tied = (np.abs(vectors[:, eigenvalues < DEPENDENT]) > 1e-3).any(axis=1)
-    owner = np.repeat(
-        np.arange(len(design.common)), [term.columns for term in design.common]
-    )
-    return [design.common[i].name for i in np.unique(owner[tied])]
+    owner = [term.name for term in design.common for _ in range(term.columns)]
+    return list(dict.fromkeys(np.array(owner)[tied].tolist()))
 
 
 def refuse_no_remainder(sigma, design):

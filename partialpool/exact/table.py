@@ -5,15 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from partialpool import faults
-from partialpool.columns import (
-    check_names,
-    check_shape,
-    infinite_fault,
-    missing_fault,
-    number_fault,
-    time_fault,
-)
+from partialpool import columns, faults
 from partialpool.exact.formula import FormulaError
 from partialpool.exact.labels import kind_of, settle
 from partialpool.exact.rows import Multiplier, Rows
@@ -35,20 +27,17 @@ def read_rows(formula, table, *, missing="refuse"):
     The table has rows with the outcome; or cells with ``n``, ``mean`` and ``ss`` in its
     place, as :func:`partialpool.cells.collapse` makes them.
     """
-    check_shape(table, mend=ADVICE)
+    columns.check_shape(table, mend=ADVICE)
     if hold_cells(table, formula.outcome):
         return _read_cells(formula, table)
     names = formula.columns({str(name) for name in table.columns})
     numbers = [formula.outcome, *([formula.weight] if formula.weight else [])]
     used = list(dict.fromkeys([*numbers, *sorted(names)]))
     _check_names(table, used)
-    used_rows = table[used]
-    dropped = {}
+    rows, dropped, groups = table[used], {}, formula.grouping_columns()
     if missing == "drop":
-        used_rows, dropped = _drop_missing(used_rows)
-    settled = _settle_all(
-        used_rows, numbers, formula.grouping_columns(), outcome=formula.outcome
-    )
+        rows, dropped = _drop_missing(rows)
+    settled = _settle_all(rows, numbers, groups, outcome=formula.outcome)
     weights = settled[formula.weight].to_numpy(float) if formula.weight else None
     if weights is not None and ((weights < 0).any() or not weights.sum() > 0):
         raise faults.TableError(
@@ -56,9 +45,8 @@ def read_rows(formula, table, *, missing="refuse"):
             "weight says how often a row counts."
         )
     y = Multiplier(settled[formula.outcome].to_numpy(float))
+    n, lost = np.ones(len(settled)), len(table) - len(settled)
     predictors = settled[sorted(names)]
-    n = np.ones(len(settled))
-    lost = len(table) - len(settled)
     return Rows(predictors, formula.outcome, y, n, {}, weights, dropped, lost)
 
 
@@ -97,7 +85,10 @@ def _read_cells(formula, cells):
             "weighted() needs the rows themselves: cells hold counts, not weights."
         )
     varying = _varying(cells)
-    held = cells.columns.difference(_bookkeeping(cells, varying))
+    # Columns that are sums, and no predictors.
+    sums = [f"{what}_{x}" for x in varying for what in ("mean", "ss", "sp")]
+    sums += [f"sp_{x}_{z}" for x, z in itertools.permutations(varying, 2)]
+    held = cells.columns.difference([*CELL_COLUMNS, *sums])
     names = formula.columns({*held, *varying})
     for name in sorted(names):
         if name not in varying and name not in held:
@@ -108,9 +99,8 @@ def _read_cells(formula, cells):
     numbers += [f"mean_{name}" for name in names & set(varying)]
     used = list(dict.fromkeys([*numbers, *sources.values()]))
     _check_names(cells, used)
-    settled = _settle_all(
-        cells[used], numbers, formula.grouping_columns(), mend="collapse them again"
-    )
+    groups, mend = formula.grouping_columns(), "collapse them again"
+    settled = _settle_all(cells[used], numbers, groups, mend=mend)
     _refuse_impossible_sums(settled, numbers, products, formula.outcome)
     within = {key: settled[name].to_numpy(float) for key, name in products.items()}
     n = settled["n"].to_numpy(float)
@@ -126,27 +116,19 @@ def _varying(cells):
     names = cells.attrs.get("continuous")
     if names is None:
         names = [str(c).removeprefix("mean_") for c in there if str(c) != "mean"]
-        names = [x for x in names if f"mean_{x}" in there]
     return sorted(x for x in names if {f"mean_{x}", f"ss_{x}", f"sp_{x}"} <= there)
-
-
-def _bookkeeping(cells, varying):
-    """Columns of cells that are sums, and no predictors."""
-    sums = [f"{what}_{x}" for x in varying for what in ("mean", "ss", "sp")]
-    sums += [f"sp_{x}_{z}" for x, z in itertools.permutations(varying, 2)]
-    return [*CELL_COLUMNS, *sums]
 
 
 def _products_within(cells, outcome, varying):
     """Columns with sums of products about the cells' means, by the two names."""
-    columns = {frozenset([outcome]): "ss"}
+    found = {frozenset([outcome]): "ss"}
     for x in varying:
-        columns[frozenset([x])] = f"ss_{x}"
-        columns[frozenset([x, outcome])] = f"sp_{x}"
+        found[frozenset([x])] = f"ss_{x}"
+        found[frozenset([x, outcome])] = f"sp_{x}"
     for x, z in itertools.combinations(varying, 2):
         name = f"sp_{x}_{z}"
-        columns[frozenset([x, z])] = name if name in cells else f"sp_{z}_{x}"
-    return columns
+        found[frozenset([x, z])] = name if name in cells else f"sp_{z}_{x}"
+    return found
 
 
 def _refuse_absent_from_cells(name, cells, held, varying):
@@ -193,7 +175,7 @@ def _check_names(table, used):
                 f"Column {name} has a name that is no text, which a formula cannot "
                 "write: use table = table.rename(columns=str)."
             )
-    check_names(there, used)
+    columns.check_names(there, used)
 
 
 def _drop_missing(rows):
@@ -215,14 +197,14 @@ def _settle_all(rows, numbers, groups, outcome=None, mend=faults.DROP):
     # pandas copies them with every column.
     rows.attrs = {}
     for name, column in rows.items():
-        refuse(missing_fault(column, mend))
+        refuse(columns.missing_fault(column, mend))
         if name not in groups:
             kinds = "numbers" if name in numbers else "numbers or text"
-            refuse(time_fault(column, f"{kinds} are needed"))
+            refuse(columns.time_fault(column, f"{kinds} are needed"))
         settled[name] = settle_or_refuse(column)
         if name in numbers:
             _refuse_no_numbers(settled[name], name == outcome)
-        refuse(infinite_fault(settled[name]))
+        refuse(columns.infinite_fault(settled[name]))
     return pd.DataFrame(settled, index=rows.index)
 
 
@@ -249,4 +231,4 @@ def _refuse_no_numbers(column, is_outcome):
     if is_outcome:
         mend = f"make numbers of them with pd.to_numeric(table[{name!r}]), or use Bambi"
         mend += " for an outcome of categories"
-    refuse(number_fault(column, mend))
+    refuse(columns.number_fault(column, mend))

@@ -12,10 +12,8 @@ ALONE = 12
 
 def columns_of(term, table):
     """Columns of a term for settled rows, as `blocks_of` has them: (rows, columns)."""
-    if term.kind == "intercept":
-        return np.ones((len(table), 1))
     columns = np.ones((len(table), 1))
-    for component in term.components:
+    for component in () if term.kind == "intercept" else term.components:
         evaluate = numbers_by_row if component.kind == "numeric" else by_row
         values = evaluate(component, table)
         columns = (columns[:, :, None] * values[:, None, :]).reshape(len(table), -1)
@@ -75,11 +73,7 @@ def _row_by_row(name, work_out, table):
         with plain_errors():
             same = all(
                 np.allclose(
-                    work_out(table.iloc[place]),
-                    value[place],
-                    rtol=1e-12,
-                    atol=0,
-                    equal_nan=True,
+                    work_out(table.iloc[place]), value[place], 1e-12, 0, equal_nan=True
                 )
                 for place in _samples(value)
             )

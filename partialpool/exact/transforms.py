@@ -1,5 +1,7 @@
 """Transformations with a memory: what each remembers of the rows of a fit."""
 
+import inspect
+
 import numpy as np
 import pandas as pd
 
@@ -8,9 +10,8 @@ from partialpool.exact.formula import FormulaError
 from partialpool.exact.namespace import known
 
 MOMENTS = ("center", "scale", "standardize")
-SPLINE, POLYNOMIAL = "bs", "poly"
 SUCCESS = ("B", "binary")
-WITH_MEMORY = (*MOMENTS, SPLINE, POLYNOMIAL, *SUCCESS)
+WITH_MEMORY = (*MOMENTS, *SUCCESS, "bs", "poly")
 
 
 def _remembering(description):
@@ -29,13 +30,8 @@ def learn(description, rows, environment):
             state = _moments(call, argument, rows, environment)
         else:
             x = _whole(call, argument, rows, environment)
-            options = _options(call, environment)
-            if call.callee in SUCCESS:
-                state = _success(x, **options)
-            elif call.callee == SPLINE:
-                state = _knots(x, rows.n, **options)
-            else:
-                state = _recurrence(x, rows.n, **options)
+            learner = LEARNERS[call.callee]
+            state = learner(x, rows.n, **_options(call, learner, environment))
         states.append(state)
         _restore_one(call, state)
     return states
@@ -73,14 +69,9 @@ class _Binary:
         return np.where(np.asarray(x) == self.success, 1, 0)
 
 
-def _options(call, environment):
-    """The arguments after the first, by name."""
-    names = {
-        SPLINE: ["df", "knots", "degree", "intercept", "lower_bound", "upper_bound"],
-        POLYNOMIAL: ["degree", "raw"],
-        "B": ["success"],
-        "binary": ["success"],
-    }[call.callee]
+def _options(call, learner, environment):
+    """The arguments after the first, by the names that `learner` has for them."""
+    names = list(inspect.signature(learner).parameters)[2:]
     nothing, elsewhere = pd.DataFrame(), known(environment)
     given = dict(zip(names, call.args[1:], strict=False))
     given |= {name: value for name, value in call.kwargs.items() if name != "x"}
@@ -108,7 +99,7 @@ def _moments(call, argument, rows, environment):
     return {"mean": mean} | ({} if call.callee == "center" else {"std": sd})
 
 
-def _success(x, success=None):
+def _success(x, n, success=None):
     levels = sorted(pd.unique(x).tolist())
     if success is None:
         success = levels[0]
@@ -138,21 +129,12 @@ def _knots(
         inner = df - degree - 1 + (not intercept)
         if inner >= 0:
             knots = _quantiles(x, n, np.linspace(0, 1, inner + 2)[1:-1])
+    low = x.min() if lower_bound is None else lower_bound
+    high = x.max() if upper_bound is None else upper_bound
     spline = BSpline()
-    spline(
-        x[:1],
-        df,
-        knots,
-        degree,
-        intercept,
-        x.min() if lower_bound is None else lower_bound,
-        x.max() if upper_bound is None else upper_bound,
-    )
-    return {
-        "_intercept": bool(intercept),
-        "_degree": degree,
-        "_knots": spline._knots.tolist(),
-    }
+    spline(x[:1], df, knots, degree, intercept, low, high)
+    knots = spline._knots.tolist()
+    return {"_intercept": bool(intercept), "_degree": degree, "_knots": knots}
 
 
 def _quantiles(x, n, shares):
@@ -179,3 +161,8 @@ def _recurrence(x, n, degree=1, raw=False):
         beta = norms[k] / norms[k - 1] if k else 0.0
         before, now = now, (x - alpha[k]) * now - beta * before
     return {"degree": degree, "raw": False, "alpha": alpha, "norms2": norms}
+
+
+# What each transformation but those of MOMENTS learns from its column, the rows that
+# each value stands for, and its options.
+LEARNERS = dict.fromkeys(SUCCESS, _success) | {"bs": _knots, "poly": _recurrence}

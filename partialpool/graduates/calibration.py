@@ -35,18 +35,16 @@ def calibrate(truth, published):
     log_odds = _solve_log_odds(target, share, employment)
     earnings["employed_logit"] = log_odds.ravel()
 
-    employed = (
-        scipy.special.expit(log_odds[..., None] + employment) * share[:, None, None, :]
-    )
+    employed = scipy.special.expit(log_odds[..., None] + employment)
+    employed = employed * share[:, None, None, :]
     weights = np.empty((*shape, len(GRID)))
     for year, widening in enumerate(truth.widening):
         offsets = _offset_distributions(truth, widening)
         weights[:, :, year] = np.einsum("sxp,spk->sxk", employed[:, :, year], offsets)
     weights /= weights.sum(axis=-1, keepdims=True)
-    columns = ["location", "scale_lower", "scale_upper"]
     women = _share_of_women(truth, target)
     solved = _solve_parameters(_log_quartiles(published), weights, women, truth.tail)
-    earnings[columns] = solved.reshape(-1, 3)
+    earnings[["location", "scale_lower", "scale_upper"]] = solved.reshape(-1, 3)
 
 
 def joint_distribution(truth):
@@ -65,12 +63,8 @@ def joint_distribution(truth):
     shift = np.add.outer(truth.attainment.to_numpy(), truth.regions.to_numpy())
     reach = truth.subjects["reach"].to_numpy()[subject]
     offset = reach[:, None, None] * shift + courses["effect"].to_numpy()[:, None, None]
-    return {
-        "provider": provider,
-        "subject": subject,
-        "share": share,
-        "offset": offset[..., None],
-    }
+    offset = offset[..., None]
+    return {"provider": provider, "subject": subject, "share": share, "offset": offset}
 
 
 def _share_of_women(truth, employed):
@@ -147,10 +141,8 @@ def _errors_and_jacobian(parameters, targets, weights, women, tail, step=1e-5):
     both = np.broadcast_to(targets[:, 2:], targets[:, :2].shape)
     wanted = np.concatenate([targets[:, :2], both], axis=-1)
     below = _mixture_cdf(wanted, parameters, weights, tail)
-    moved = [
-        _mixture_cdf(wanted, parameters + step * axis, weights, tail)
-        for axis in np.eye(3)
-    ]
+    nearby = [parameters + step * axis for axis in np.eye(3)]
+    moved = [_mixture_cdf(wanted, each, weights, tail) for each in nearby]
     slopes = (np.stack(moved, axis=-1) - below[..., None]) / step
     errors = np.zeros((len(targets), len(YEARS), 9))
     jacobian = np.zeros((*errors.shape, 6))

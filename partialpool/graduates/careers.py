@@ -62,17 +62,12 @@ def simulate_careers(
     >>> 0.85 < (pay > 0).mean() < 0.92
     np.True_
     """
-    for name, share in {
-        "persistence": persistence,
-        "leave": leave,
-        "back": back,
-    }.items():
+    shares = {"persistence": persistence, "leave": leave, "back": back}
+    for name, share in shares.items():
         if not 0 <= share <= 1:
             raise ValueError(f"{name} is {share}: give a number from 0 to 1.")
-    for name, sd in {
-        "persistent_sd": persistent_sd,
-        "transitory_sd": transitory_sd,
-    }.items():
+    sds = {"persistent_sd": persistent_sd, "transitory_sd": transitory_sd}
+    for name, sd in sds.items():
         if not sd >= 0:
             raise ValueError(f"{name} is {sd}: give a standard deviation of 0 or more.")
     rng = np.random.default_rng(seed)

@@ -44,20 +44,16 @@ ATTAINMENT = pd.DataFrame(
 # Computed from published provider medians: standard deviation of their logs, net
 # of sampling noise (DerSimonian-Laird), and how many of 150 providers have the
 # subject. Other subjects follow the rules of _between_sds and _count_providers.
-BETWEEN_SD = {
-    "Agriculture, food and related studies": 0.15,
-    "Biosciences": 0.15,
-    "Economics": 0.20,
-    "Medicine and dentistry": 0.07,
-    "Nursing and midwifery": 0.055,
-}
-OFFERED_BY = {
-    "Agriculture, food and related studies": 57,
-    "Biosciences": 115,
-    "Economics": 80,
-    "Medicine and dentistry": 39,
-    "Nursing and midwifery": 75,
-}
+MEASURED = pd.DataFrame(
+    {
+        "Agriculture, food and related studies": (0.15, 57),
+        "Biosciences": (0.15, 115),
+        "Economics": (0.20, 80),
+        "Medicine and dentistry": (0.07, 39),
+        "Nursing and midwifery": (0.055, 75),
+    },
+    index=["between_sd", "providers"],
+).T
 # Published provider medians in these two hardly correlate with those in any other.
 UNCORRELATED = ["Medicine and dentistry", "Nursing and midwifery"]
 
@@ -95,20 +91,17 @@ def draw_truth(n_providers, n_cohorts, rng):
     reach = subjects["reach"].reindex(courses["subject"]).to_numpy()
     courses["composition"] = full_composition * reach
     courses["effect"] = _draw_effects(subjects, courses, provider_effect, rng)
-    cohorts = pd.Series(
-        rng.normal(0, COHORT_SD, n_cohorts),
-        index=pd.RangeIndex(1, n_cohorts + 1, name="cohort").astype("int8"),
-    )
+    cohorts = pd.RangeIndex(1, n_cohorts + 1, name="cohort").astype("int8")
+    cohorts = pd.Series(rng.normal(0, COHORT_SD, n_cohorts), cohorts)
     courses = courses.set_index(["provider", "subject"])
     attainment_shares.index = courses.index
     providers["share"] = courses["share"].groupby("provider").sum()
     years = pd.Index(YEARS, name="yag", dtype="int8")
     gap = np.abs(np.subtract.outer(YEARS, YEARS))
     persistence = PERMANENT_SHARE + (1 - PERMANENT_SHARE) * AUTOCORRELATION**gap
+    known = ["share", "female", "providers", "between_sd", "published", "reach"]
     truth = GraduateTruth(
-        subjects=subjects[
-            ["share", "female", "providers", "between_sd", "published", "reach"]
-        ],
+        subjects=subjects[known],
         earnings=_earnings_parameters(published, subjects["female"]),
         providers=providers[["region", "share", "selectivity", "employment"]],
         provider_subject=courses[["share", "effect", "composition"]],
@@ -127,12 +120,9 @@ def draw_truth(n_providers, n_cohorts, rng):
 
 def _describe_subjects(published, n_providers):
     count = published.pivot_table("graduates", "subject", "sex")
-    subjects = pd.DataFrame(
-        {
-            "share": count["all"] / count["all"].sum(),
-            "female": count["female"] / (count["female"] + count["male"]),
-        }
-    )
+    share = count["all"] / count["all"].sum()
+    female = count["female"] / (count["female"] + count["male"])
+    subjects = pd.DataFrame({"share": share, "female": female})
     upper = np.log(published["upper_quartile"] / published["median"])
     lower = np.log(published["median"] / published["lower_quartile"])
     five = published.eval("yag == 5 and sex == 'all'")
@@ -143,13 +133,13 @@ def _describe_subjects(published, n_providers):
     # and on both sides of the median: the narrowest half is its upper bound.
     subjects["narrowest_sd"] = half_sd.groupby(published["subject"]).min()
     subjects["between_sd"] = _between_sds(sd, subjects["narrowest_sd"])
-    subjects["published"] = subjects.index.isin(list(BETWEEN_SD))
+    subjects["published"] = subjects.index.isin(MEASURED.index)
     subjects["providers"] = _count_providers(count["all"], n_providers)
     return subjects
 
 
 def _between_sds(sd, narrowest_sd):
-    known = pd.Series(BETWEEN_SD)
+    known = MEASURED["between_sd"]
     line = np.polyfit(sd[known.index], known, 1)
     most = np.minimum(known.max(), narrowest_sd / 2)
     assumed = np.polyval(line, sd).clip(known.min(), most)
@@ -158,9 +148,9 @@ def _between_sds(sd, narrowest_sd):
 
 def _count_providers(graduates, n_providers):
     # The square root meets three of the five published counts closely.
-    anchor = "Biosciences"
-    rule = OFFERED_BY[anchor] * np.sqrt(graduates / graduates[anchor])
-    count = pd.Series(OFFERED_BY).reindex(rule.index).fillna(rule.clip(upper=140))
+    anchor, known = "Biosciences", MEASURED["providers"]
+    rule = known[anchor] * np.sqrt(graduates / graduates[anchor])
+    count = known.reindex(rule.index).fillna(rule.clip(upper=140))
     return (count * n_providers / 150).round().clip(3, n_providers).astype(int)
 
 
@@ -174,11 +164,10 @@ def _draw_providers(n_providers, rng):
     size, selectivity, own, employment = rng.normal(size=(4, n_providers))
     own = np.sqrt(1 - SELECTIVITY_CORRELATION**2) * own
     effect = SELECTIVITY_CORRELATION * selectivity + own
+    region = pd.Categorical.from_codes(rng.permutation(home), REGIONS.index)
     providers = pd.DataFrame(
         {
-            "region": pd.Categorical.from_codes(
-                rng.permutation(home), categories=REGIONS.index
-            ),
+            "region": region,
             "selectivity": SELECTIVITY_SD * selectivity,
             "employment": EMPLOYMENT_SD * employment,
         },

@@ -53,9 +53,8 @@ def load_published_earnings():
     with file.open(encoding="utf-8") as text:
         table = pd.read_csv(text, comment="#")
     keys = ["subject", "yag", "sex"]
-    return table.sort_values(keys, ignore_index=True)[
-        [*keys, *table.columns.difference(keys, sort=False)]
-    ]
+    columns = [*keys, *table.columns.difference(keys, sort=False)]
+    return table.sort_values(keys, ignore_index=True)[columns]
 
 
 def compare_with_published(table, *, by_sex=False):

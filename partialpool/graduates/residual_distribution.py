@@ -1,8 +1,7 @@
 """Residual distribution of log earnings: two-piece, with heavy tails.
 
-A residual is ``upper * stretch(z, tail)`` where the standard normal ``z`` is
-positive and ``lower * stretch(z, tail)`` where it is negative: two half
-distributions with scales of their own, as in a two-piece normal distribution.
+A residual is ``stretch(z, tail)`` of a standard normal ``z``, times ``upper`` where
+that is positive and ``lower`` where it is negative, as in a two-piece normal.
 """
 
 import numpy as np

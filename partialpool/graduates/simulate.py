@@ -206,17 +206,15 @@ class _Sampler:
         def by_year(values):
             return np.ascontiguousarray(values[..., years].reshape(-1, len(years)).T)
 
-        each = {
-            name: truth.earnings[name].to_numpy().reshape(shape)[joint["subject"]]
-            for name in truth.earnings
-        }
+        each = {name: x.to_numpy().reshape(shape) for name, x in truth.earnings.items()}
+        each = {name: x[joint["subject"]] for name, x in each.items()}
         effect = truth.providers["employment"].to_numpy()[joint["provider"]]
         employed = scipy.special.expit(each["employed_logit"] + effect[:, None, None])
         self.location = by_year(each["location"]).astype(np.float32)
         # Lower and upper side by side: the sign of z picks one.
         scales = [by_year(each[f"scale_{side}"]) for side in ("lower", "upper")]
-        scales = np.stack(scales, axis=2).reshape(len(years), -1)
-        self.scale = scales.astype(np.float32)
+        scales = np.stack(scales, axis=2).astype(np.float32)
+        self.scale = scales.reshape(len(years), -1)
         # Probit thresholds: who is below has a job, or pay.
         self.employed_below = scipy.special.ndtri(by_year(employed)).astype(np.float32)
         paid = by_year(employed * each["paid"])
@@ -249,19 +247,16 @@ class _Sampler:
 
     def draw(self, n, rng, first=0):
         """Draw n graduates, with identifiers from `first`."""
-        counts = rng.multinomial(n, self.probability)
+        counts, n_years = rng.multinomial(n, self.probability), len(self.years)
         cells = np.flatnonzero(counts).astype(np.int32)
         cells = np.repeat(cells, counts[cells])
-        n_years = len(self.years)
         employed, earnings = self._draw_outcomes(cells, rng)
         identifiers = np.arange(first, first + n, dtype=self.id_type)
         columns = {"graduate": np.repeat(identifiers, n_years)}
         for name in KEYS[:-1]:
             codes = np.repeat(self.codes[name][cells], n_years)
-            if name in self.dtypes:
-                codes = pd.Categorical.from_codes(
-                    codes, dtype=self.dtypes[name], validate=False
-                )
+            if kind := self.dtypes.get(name):
+                codes = pd.Categorical.from_codes(codes, dtype=kind, validate=False)
             columns[name] = codes
         columns["yag"] = np.tile(np.array(self.years, dtype=np.int8), n)
         columns |= {"employed": employed.ravel(), "earnings": earnings.ravel()}

@@ -183,9 +183,8 @@ class GraduateTruth:
 
     def _distribution(self, rows):
         codes = self._codes(rows)
-        location, lower, upper = self._earnings_columns(
-            codes, ["location", "scale_lower", "scale_upper"]
-        )
+        columns = ["location", "scale_lower", "scale_upper"]
+        location, lower, upper = self._earnings_columns(codes, columns)
         effects = self.provider_subject["effect"].unstack("subject")
         effects = effects.reindex(self.providers.index)[self.subjects.index].to_numpy()
         effect = effects[codes["provider"], codes["subject"]]
@@ -205,9 +204,7 @@ class GraduateTruth:
     def _earnings_columns(self, codes, columns):
         shape = (len(self.subjects), len(SEXES), len(self.persistence))
         index = (codes["subject"], codes["sex"], codes["yag"])
-        return [
-            self.earnings[name].to_numpy().reshape(shape)[index] for name in columns
-        ]
+        return [self.earnings[c].to_numpy().reshape(shape)[index] for c in columns]
 
     def _codes(self, rows):
         absent = [column for column in KEYS if column not in rows]
