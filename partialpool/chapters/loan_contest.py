@@ -1,12 +1,12 @@
 """The experiment behind C12: every way in every world, judged by one rule.
 
-The rule stood before the first figures, and is the same still. Ease was first counted
-in lines as they are formatted: a call broken over five lines made the model lose by
-three. Ease is now counted in statements, which no formatter changes, and every way is
-written as short as it reads well. This measure, three more opponents (a bootstrapped
-GLM that adds the spread of courses, REML without a bootstrap, empirical Bayes with
-one) and the three further seeds of ``HOSTILE_SEEDS`` were fixed before any figure of
-theirs was computed: a verdict stands if all seeds give it.
+The rule stood before the first figures, and is the same still: ease is counted in
+lines, those of each way alone. After the figures came three more opponents (a
+bootstrapped GLM that adds the spread of courses, REML without a bootstrap, empirical
+Bayes with one), shorter code for every way, and a second measure of ease: statements,
+with those of helpers. A measure chosen after the figures does not decide; the chapter
+shows what it would have said. The three further seeds of ``HOSTILE_SEEDS`` were fixed
+before any figure of theirs was computed: a verdict stands if all seeds give it.
 """
 
 import ast
@@ -25,8 +25,6 @@ from partialpool.chapters.loan_ways import WAYS
 from partialpool.chapters.loan_worlds import forecast
 
 HOSTILE_SEEDS = [1, 2, 3]
-
-
 FEW = 20  # worlds, for which it does not pay to start processes
 
 
@@ -130,15 +128,15 @@ def count_statements(way):
     return total
 
 
-def decide(scores, statements):
+def decide(scores, lines):
     """Apply the rule of C12 to the scores of each kind of world.
 
     Parameters
     ----------
     scores : dict of str to pandas.DataFrame
         What :func:`judge` returned, by the names of ``KINDS``.
-    statements : dict of str to int
-        Statements of each way, as :func:`count_statements` counts them.
+    lines : dict of str to int
+        Lines of code of each way.
 
     Returns
     -------
@@ -146,7 +144,7 @@ def decide(scores, statements):
         ``accurate``: the hierarchical model is so in worlds as it assumes them.
         ``needed``: no other way is accurate there with an interval score for courses
         at most 5% above. ``easy``: no other way that is accurate there takes fewer
-        statements. ``robust``: the model is accurate with heavy tails and with drift.
+        lines. ``robust``: the model is accurate with heavy tails and with drift.
     outcome : str
         Holds if all four are true, with conditions if the first and one more are.
     """
@@ -156,7 +154,7 @@ def decide(scores, statements):
     parts = {
         "accurate": bool(first["hierarchical"]),
         "needed": bool((score[others] > 1.05 * score["hierarchical"]).all()),
-        "easy": all(statements[way] >= statements["hierarchical"] for way in others),
+        "easy": all(lines[way] >= lines["hierarchical"] for way in others),
         "robust": all(
             bool(accurate(found)["hierarchical"])
             for kind, found in scores.items()

@@ -69,26 +69,6 @@ def plot_split(means, errors, axes=None):
     return axes
 
 
-def plot_books(found, ax=None):
-    """Draw each way's interval for the cost of one book, and the truth.
-
-    Takes what :func:`~partialpool.chapters.loan_contest.compete` returned for one
-    world; returns the axes.
-    """
-    import matplotlib.pyplot as plt
-
-    ax = plt.subplots(figsize=(6.4, 3.8))[1] if ax is None else ax
-    books = found[found["part"] == "book"].iloc[::-1]
-    at = np.arange(len(books))
-    ax.hlines(at, books["low"], books["high"], color=WIDE, lw=4)
-    ax.plot(books["middle"], at, "o", color="white", markeredgecolor=WIDE)
-    ax.axvline(books["truth"].iloc[0], color="black", ls=":", label="truth")
-    ax.set_yticks(at, books["way"])
-    ax.set_xlabel("cost, share of the outlay")
-    ax.legend(loc="upper left")
-    return ax
-
-
 def plot_coverage(scores, *, prob, axes=None):
     """Draw coverage with two Monte Carlo errors, by kind of world and way.
 
