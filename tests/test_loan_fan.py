@@ -40,3 +40,10 @@ def test_a_seed_gives_the_same_fan(world):
     one, two = (draw_years(beliefs, world, draws=4, seed=1) for _ in range(2))
     assert (one == two).all()
     assert not (one[0] == one[1]).all()
+
+
+def test_each_draw_of_the_beliefs_gives_its_own_forecast(world):
+    level = np.array([[9.6], [10.6]]) * np.ones(len(world.courses))
+    beliefs = worlds.Beliefs(level, np.full(2, 0.03), np.full(2, 0.4))
+    low, high = draw_years(beliefs, world, draws=2, seed=1).sum(1)
+    assert high > low + 0.2
