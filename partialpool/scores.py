@@ -95,8 +95,16 @@ def interval_score(lower, upper, truth, *, prob):
     """
     check_prob(prob, "prob")
     lower, upper, truth = _intervals(lower, upper, truth)
+    return float(np.mean(interval_scores(lower, upper, truth, prob=prob)))
+
+
+def interval_scores(lower, upper, truth, *, prob):
+    """Score each interval for itself, unchecked: see :func:`interval_score`.
+
+    Missing ends give a missing score.
+    """
     missed = np.maximum(lower - truth, 0) + np.maximum(truth - upper, 0)
-    return float(np.mean(upper - lower + 2 / (1 - prob) * missed))
+    return upper - lower + 2 / (1 - prob) * missed
 
 
 def log_score(mean, sd, truth, *, df=None):

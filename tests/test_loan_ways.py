@@ -44,7 +44,7 @@ def test_every_way_has_a_draw_for_every_course(world, way):
 
 
 def test_moments_find_what_reml_finds(world):
-    X, y, code, n = ways._grouped(draw_world(300, seed=4))
+    X, y, code, n = ways.grouped(draw_world(300, seed=4))
     b, tau, sigma = ways._moments(X, y[:, None], code, n)
     again = ways._reml(X, y[:, None], code, n)
     assert b == pytest.approx(again[0], abs=0.005)
@@ -65,7 +65,7 @@ def test_a_bootstrap_of_courses_splits_the_variance():
 
 
 def test_effects_are_those_of_the_posterior(world):
-    X, y, code, n = ways._grouped(world)
+    X, y, code, n = ways.grouped(world)
     b, tau, sigma = ways._reml(X, y[:, None], code, n)
     centre, sd = ways.effects(X, y, code, n, b, tau, sigma)
     # The normal posterior by its definition, for the first course.

@@ -304,7 +304,11 @@ def _forget(cohorts, ci_prob):
             each = -0.5 * (np.log(variance) + gap**2 / variance)
             scores[i] += np.where(asked > 0, each, 0).sum(1)
         answers.append(_pooled(cohorts, keep, ci_prob))
-    best = scores.argmax(0)
+    return _take(answers, scores.argmax(0))
+
+
+def _take(answers, best):
+    """Take in each world the answer that is best there."""
     worlds = np.arange(len(best))
     return tuple(np.stack(part)[best, worlds] for part in zip(*answers, strict=True))
 
@@ -328,9 +332,7 @@ def _choose(cohorts, ways, ci_prob):
         n, mean, ss = add(cohorts)
         losses.append(loss)
         answers.append(contest_many(mean, n=n, ss=ss, **given)["reml"])
-    best = np.argmin(losses, axis=0)
-    worlds = np.arange(len(best))
-    return tuple(np.stack(part)[best, worlds] for part in zip(*answers, strict=True))
+    return _take(answers, np.argmin(losses, axis=0))
 
 
 def _lag(cohorts, ci_prob):

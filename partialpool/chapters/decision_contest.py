@@ -6,6 +6,7 @@ from scipy.special import ndtr
 
 from partialpool.chapters import decision_rules as rules
 from partialpool.chapters.decision_worlds import believe
+from partialpool.scores import interval_scores
 
 TOP, BATCH = 10, 25
 # Settings from which a plain way gets the best in hindsight.
@@ -75,9 +76,7 @@ def _decide_all(worlds, draws, prob, seed):
 
 def _score(found, label, way, low, high, truth, prob):
     """Interval score, coverage and width of intervals, by world."""
-    below, above = np.maximum(low - truth, 0), np.maximum(truth - high, 0)
-    score = high - low + 2 / (1 - prob) * (below + above)
-    found[label, way] = score.mean(-1)
+    found[label, way] = interval_scores(low, high, truth, prob=prob).mean(-1)
     found[f"held: {label}", way] = ((low <= truth) & (truth <= high)).mean(-1)
     found[f"wide: {label}", way] = (high - low).mean(-1)
 

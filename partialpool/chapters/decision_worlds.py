@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from partialpool.chapters.census import load_census
+from partialpool.chapters.shocks import draw_standard
 from partialpool.poolings import contest_many, spread
 from partialpool.poolings.intercepts import GroupSums, at_ratio
 from partialpool.poolings.methods import (
@@ -135,7 +136,7 @@ def draw_worlds(
     n = np.maximum(np.rint(0.1 * population * np.exp(0.5 * x)), 2)
     shocks = rng.standard_normal(shape)
     if np.isfinite(df):
-        shocks = rng.standard_t(df, shape) * np.sqrt((df - 2) / df)
+        shocks = draw_standard(rng, df, shape)
     log_size = np.log(population) - np.log(200)
     truth = TRUTH["mean"] + slope * x + between_sd * shocks + size_effect * log_size
     mean = rng.normal(truth, within / np.sqrt(n))

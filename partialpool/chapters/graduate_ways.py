@@ -5,7 +5,7 @@ graduate of the next cohort. What a plain way cannot answer, it takes from the G
 main effects.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from time import perf_counter
 
@@ -117,8 +117,7 @@ def replace_where(chosen, answer, other):
         name: np.where(chosen, getattr(other, name), getattr(answer, name))
         for name in ("mean", "sd", "df", "sigma")
     }
-    about = ("coefficients", "models", "tuned")
-    return Answer(**parts, **{name: getattr(answer, name) for name in about})
+    return replace(answer, **parts)
 
 
 def separate_means(task):
@@ -260,9 +259,7 @@ def spread_by_subject(task):
     found = task.answer(solved, penalised=True, tuned=4 + len(spread))
     scale = np.sqrt(pd.Series(spread)[task.subject].to_numpy())
     middle = np.sqrt(np.average(1 / spread[subject].to_numpy()))
-    parts = {"mean": found.mean, "sd": found.sd, "df": found.df}
-    sigma = found.sigma * scale * middle
-    return Answer(**parts, sigma=sigma, coefficients=solved.edf, tuned=found.tuned)
+    return replace(found, sigma=found.sigma * scale * middle)
 
 
 WAYS = {

@@ -23,6 +23,7 @@ import pandas as pd
 from partialpool.chapters import loan_ways
 from partialpool.chapters.loan_ways import WAYS
 from partialpool.chapters.loan_worlds import forecast
+from partialpool.scores import interval_scores
 
 HOSTILE_SEEDS = [1, 2, 3]
 FEW = 20  # worlds, for which it does not pay to start processes
@@ -70,14 +71,11 @@ def judge(found, *, prob=0.9):
         a world; ``width``; ``score``, the interval score; and ``bias``, the mean of
         ``middle - truth``.
     """
-    below = np.maximum(found["low"] - found["truth"], 0)
-    above = np.maximum(found["truth"] - found["high"], 0)
-    width = found["high"] - found["low"]
     judged = found.assign(
         part=np.where(found["part"] == "book", "book", "course"),
         coverage=(found["low"] <= found["truth"]) & (found["truth"] <= found["high"]),
-        width=width,
-        score=width + 2 / (1 - prob) * (below + above),
+        width=found["high"] - found["low"],
+        score=interval_scores(found["low"], found["high"], found["truth"], prob=prob),
         bias=found["middle"] - found["truth"],
     )
     columns = ["coverage", "width", "score", "bias"]
@@ -103,7 +101,7 @@ def accurate(scores):
 
 
 # What a library does: design matrices, and fits by least squares, moments or REML.
-LIBRARY = "_design _dummies _grouped _common _least_squares _moments _reml _sums"
+LIBRARY = "_design _dummies grouped common _least_squares _moments _reml _sums"
 
 
 def count_statements(way):

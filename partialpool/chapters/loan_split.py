@@ -9,7 +9,7 @@ table of people seen once can tell: here it takes two values, each as likely.
 import numpy as np
 import pandas as pd
 
-from partialpool.chapters.loan_ways import FORMULA, _common, _grouped, effects
+from partialpool.chapters.loan_ways import FORMULA, common, effects, grouped
 from partialpool.chapters.loan_worlds import draw_world
 from partialpool.exact import fit
 
@@ -38,10 +38,10 @@ def split(world, curves, *, draws=200, inner=20, seed):
     """
     rng = np.random.default_rng(seed)
     b, tau, sigma = _parameters(world, draws, rng)
-    X, y, code, n = _grouped(world)
+    X, y, code, n = grouped(world)
     centre, sd = effects(X, y, code, n, b, tau, sigma)
     u = centre + sd * rng.standard_normal((inner, *centre.shape))
-    level = (_common(world, b) + u).transpose(1, 2, 0)  # (courses, draws, inner)
+    level = (common(world, b) + u).transpose(1, 2, 0)  # (courses, draws, inner)
     lived = [curve(level, b[1][:, None], sigma[:, None]) for curve in curves]
     mean, spread = (np.stack(each) for each in zip(*lived, strict=True))
     size = world.courses["borrowers"].to_numpy()[:, None, None]
@@ -102,5 +102,5 @@ def compare_designs(curves, *, worlds=10, designs=DESIGNS, seed):
         for k in range(worlds)
     }
     every = pd.concat(found, names=["table", "world", "part"])
-    grouped = every.groupby(["part", "table"], sort=False)
-    return grouped.mean(), grouped.sem()
+    by_design = every.groupby(["part", "table"], sort=False)
+    return by_design.mean(), by_design.sem()

@@ -19,19 +19,19 @@ def plug_in(world, draws, rng):
     """A GLM with the tariff: its estimates, as if they were the truth."""
     X, y = _design(world), world.table["log_pay"].to_numpy()
     b, s = _least_squares(X, y)
-    return _repeat(_common(world, b), b[1], s, draws)
+    return _repeat(common(world, b), b[1], s, draws)
 
 
 def bootstrap(world, draws, rng):
     """The same GLM, fitted again to courses drawn with replacement."""
     b, tau, sigma = _fit_to_drawn_courses(world, draws, rng)
-    return Beliefs(_common(world, b).T, b[1], np.hypot(tau, sigma))
+    return Beliefs(common(world, b).T, b[1], np.hypot(tau, sigma))
 
 
 def bootstrap_with_spread(world, draws, rng):
     """The same, and every course off its tariff by as much as courses are."""
     b, tau, sigma = _fit_to_drawn_courses(world, draws, rng)
-    level = _common(world, b) + tau * rng.standard_normal((len(world.courses), draws))
+    level = common(world, b) + tau * rng.standard_normal((len(world.courses), draws))
     return Beliefs(level.T, b[1], sigma)
 
 
@@ -60,7 +60,7 @@ def no_pooling(world, draws, rng):
 
 def reml_plug_in(world, draws, rng):
     """REML: courses are uncertain given its estimates, which count as the truth."""
-    X, y, code, n = _grouped(world)
+    X, y, code, n = grouped(world)
     found = _reml(X, y[:, None], code, n)
     b, tau, sigma = (np.repeat(each, draws, -1) for each in found)
     return Beliefs(_levels(world, b, tau, sigma, rng), b[1], sigma)
@@ -68,7 +68,7 @@ def reml_plug_in(world, draws, rng):
 
 def empirical_bayes(world, draws, rng):
     """Moments instead of REML, fitted again to tables drawn from their own fit."""
-    X, y, code, n = _grouped(world)
+    X, y, code, n = grouped(world)
     again = _draw_again(X, code, *_moments(X, y[:, None], code, n), draws, rng)
     b, tau, sigma = _moments(X, again, code, n)
     return Beliefs(_levels(world, b, tau, sigma, rng), b[1], sigma)
@@ -80,7 +80,7 @@ def reml(world, draws, rng):
     The fits show how far its parameters may be off; given each, the courses have
     their normal distribution (Laird and Louis 1987).
     """
-    X, y, code, n = _grouped(world)
+    X, y, code, n = grouped(world)
     again = _draw_again(X, code, *_reml(X, y[:, None], code, n), draws, rng)
     b, tau, sigma = _reml(X, again, code, n)
     return Beliefs(_levels(world, b, tau, sigma, rng), b[1], sigma)
@@ -122,13 +122,14 @@ def _dummies(world):
     return np.column_stack([world.table["years"], np.eye(len(labels))[code]])
 
 
-def _grouped(world):
+def grouped(world):
+    """Columns, outcome and course of each row of the table, and rows of each course."""
     code = world.table["course"].factorize()[0]
     y = world.table["log_pay"].to_numpy()
     return _design(world), y, code, np.bincount(code)
 
 
-def _common(world, b):
+def common(world, b):
     """What the common terms say of each course in its first year."""
     about = np.column_stack([np.ones(len(world.courses)), world.courses["tariff"]])
     return about @ b[[0, 2]]
@@ -151,7 +152,7 @@ def _fit_to_drawn_courses(world, draws, rng):
     Sums by course are all that is needed of the rows. The variance splits as in an
     analysis of variance.
     """
-    X, y, code, n = _grouped(world)
+    X, y, code, n = grouped(world)
     Z = np.column_stack([X, y])
     products = _sums((Z[:, :, None] * Z[:, None]).reshape(len(y), -1), code, len(n))
     picked = rng.multinomial(len(n), np.full(len(n), 1 / len(n)), draws)
@@ -174,10 +175,10 @@ def _draw_again(X, code, b, tau, sigma, draws, rng):
 
 def _levels(world, b, tau, sigma, rng):
     """Levels of the courses, drawn from their normal distribution given the rest."""
-    X, y, code, n = _grouped(world)
+    X, y, code, n = grouped(world)
     centre, sd = effects(X, y, code, n, b, tau, sigma)
     u = centre + sd * rng.standard_normal(centre.shape)
-    return (_common(world, b) + u).T
+    return (common(world, b) + u).T
 
 
 def effects(X, y, code, n, b, tau, sigma):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from partialpool.chapters.shocks import draw_standard
 from partialpool.graduates import simulate_careers
 from partialpool.loans import repay
 
@@ -49,7 +50,7 @@ def live(level, growth, sigma, rng, *, df=np.inf, persistence=0.95):
     Each argument is one number a person. With finite `df` what is for life has the
     tails of Student's t, and the same variance.
     """
-    life = _standard(rng, df, len(level))
+    life = draw_standard(rng, df, len(level))
     unit = simulate_careers(
         np.sqrt(SHARES["for life"]) * life,
         years=YEARS,
@@ -67,16 +68,24 @@ def live(level, growth, sigma, rng, *, df=np.inf, persistence=0.95):
 
 def costs_of(pay):
     """Share of a Plan 5 loan that is not expected back, by person."""
-    return 1 - _repaid(pay).value / BALANCE
+    return _costs(_repay(pay))
 
 
 def yearly(pay):
     """What a book repays each year, discounted, as a share of its outlay: (40,)."""
-    paid = _repaid(pay, by_year=True).by_year["paid"].mean(0) / BALANCE
+    return _yearly(_repay(pay, by_year=True))
+
+
+def _costs(loans):
+    return 1 - loans.value / BALANCE
+
+
+def _yearly(loans):
+    paid = loans.by_year["paid"].mean(0) / BALANCE
     return paid / (1 + INFLATION) ** np.arange(1, YEARS + 1)
 
 
-def _repaid(pay, **options):
+def _repay(pay, **options):
     return repay(
         pay,
         "plan 5",
@@ -99,31 +108,26 @@ def draw_world(courses=40, *, more=1, df=np.inf, drift=0.0, seed):
     rng, t = np.random.default_rng(seed), TRUTH
     n = np.rint(np.exp(rng.uniform(np.log(3), np.log(60), courses))).astype(int)
     tariff = rng.standard_normal(courses)
-    level = t["level"] + t["tariff"] * tariff + t["tau"] * _standard(rng, df, courses)
+    own = draw_standard(rng, df, courses)
+    level = t["level"] + t["tariff"] * tariff + t["tau"] * own
     course = np.repeat(np.arange(courses), more * n)
     years = rng.integers(0, 10, len(course))
     parts = np.sqrt(SHARES["for life"]), np.sqrt(1 - SHARES["for life"])
-    shock = parts[0] * _standard(rng, df, len(course))
+    shock = parts[0] * draw_standard(rng, df, len(course))
     shock += parts[1] * rng.standard_normal(len(course))
     log_pay = level[course] + t["growth"] * years + t["sigma"] * shock
     level += rng.normal(0, drift, courses) + rng.normal(0, drift / 2)
     who = np.repeat(np.arange(courses), 10 * n)
     ones = np.ones(len(who))
     pay = live(level[who], t["growth"] * ones, t["sigma"] * ones, rng, df=df)
-    cost = costs_of(pay)
+    loans = _repay(pay, by_year=True)
+    cost = _costs(loans)
     labels = pd.Index([f"c{j:02d}" for j in range(courses)], name="course")
     table = pd.DataFrame({"course": labels[course], "years": years})
     table = table.assign(tariff=tariff[course], log_pay=log_pay)
     about = pd.DataFrame({"tariff": tariff, "borrowers": 10 * n}, labels)
     about["cost"] = pd.Series(cost).groupby(who).mean().to_numpy()
-    return World(table, about, float(cost.mean()), yearly(pay))
-
-
-def _standard(rng, df, n):
-    """Numbers with standard deviation 1, normal or with the tails of a t."""
-    if np.isinf(df):
-        return rng.standard_normal(n)
-    return rng.standard_t(df, n) * np.sqrt((df - 2) / df)
+    return World(table, about, float(cost.mean()), _yearly(loans))
 
 
 # From pay to cost ------------------------------------------------------------------

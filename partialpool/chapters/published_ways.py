@@ -10,7 +10,6 @@ import pandas as pd
 
 from partialpool.chapters.published_worlds import AREAS, CELL, draw_world
 from partialpool.leo import fill
-from partialpool.poolings import one_way
 
 Z = 1.6449  # of a 90% interval
 SMALL = 30  # largest count of a small published cell
@@ -129,22 +128,6 @@ def glm_fall(world):
         there = (band_of["both"] == band) & distance.notna()
         mean[there] += np.clip(slope, 0, 1) * distance[there]
     return _estimates(world.tables["both"], mean.to_numpy())
-
-
-def by_subject(world):
-    """One hierarchy for each subject: Fay and Herriot, by quadrature."""
-    table = world.tables["both"]
-    wide = table.pivot(index="subject", columns="provider")[["log_median", "se"]]
-    wide = wide[wide["log_median"].notna().sum(axis=1) >= 2]
-    y, se = wide["log_median"], wide["se"].fillna(1.0)
-    pooled = one_way(y.to_numpy(), se.to_numpy(), tau_prior=0.3)
-    ends = {"log_mean": pooled.mean, "low": pooled.low, "high": pooled.high}
-    found = {k: pd.DataFrame(v, y.index, y.columns).stack() for k, v in ends.items()}
-    index = pd.MultiIndex.from_frame(table[CELL])
-    found = pd.DataFrame(found).reindex(index)
-    # A subject with fewer than two published cells has nothing of its own to pool.
-    alone = subject_median(world)["log_mean"]
-    return found.assign(log_mean=found["log_mean"].fillna(alone))
 
 
 def _filled(world, method):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from partialpool.chapters.shocks import draw_standard
 from partialpool.graduates import residual_distribution, simulate_graduates
 from partialpool.graduates.calibration import joint_distribution
 from partialpool.leo import measure, publish
@@ -156,15 +157,8 @@ def _draw_effects(cells, df, rng):
     subject, provider = (cells.index.get_level_values(c) for c in CELL)
     code, labels = pd.factorize(provider)
     shared = np.where(subject.isin(UNSHARED), 0, SHARED)
-    group = _standard(rng, df, len(labels))[code]
-    own = _standard(rng, df, len(cells))
+    group = draw_standard(rng, df, len(labels))[code]
+    own = draw_standard(rng, df, len(cells))
     return cells["spread"].to_numpy() * (
         np.sqrt(shared) * group + np.sqrt(1 - shared) * own
     )
-
-
-def _standard(rng, df, n):
-    """Numbers with standard deviation 1, normal or with the tails of a t."""
-    if np.isinf(df):
-        return rng.standard_normal(n)
-    return rng.standard_t(df, n) * np.sqrt((df - 2) / df)

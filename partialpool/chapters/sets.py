@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from partialpool.scores import interval_score
+from partialpool.scores import interval_score, interval_scores
 
 
 def score_sets(judged, *, prob=None, against=None):
@@ -140,7 +140,7 @@ def score_many(found, truth, *, prob):
             "worst": np.abs(centre - truth).max(1),
             "coverage": held.mean(1),
             "extreme": held[farthest],
-            "interval_score": (high - low + 2 / (1 - prob) * missed).mean(1),
+            "interval_score": interval_scores(low, high, truth, prob=prob).mean(1),
         }
         means = {name: values.mean() for name, values in by_set.items()}
         errors = {f"{name}_error": _sem(values) for name, values in by_set.items()}

@@ -133,7 +133,11 @@ def draw_world(graduates=7_000, *, providers=20, seed):
     True
     """
     table, truth = simulate_graduates(
-        graduates, years=5, n_providers=providers, n_cohorts=COHORTS, seed=_rng(seed)
+        graduates,
+        years=5,
+        n_providers=providers,
+        n_cohorts=COHORTS,
+        seed=np.random.default_rng(seed),
     )
     table["truth"] = truth.employed_share(table)
     paid = table.dropna(subset="earnings").reset_index(drop=True)
@@ -153,10 +157,6 @@ def draw_world(graduates=7_000, *, providers=20, seed):
     groups, over, own = _list_groups(rows, far)
     cells = _count(table[table["cohort"] < COHORTS])
     return World(rows, groups, over, own, cells)
-
-
-def _rng(seed):
-    return np.random.default_rng(seed)
 
 
 def _count(table):
