@@ -18,6 +18,7 @@ CELL = ["subject", "provider"]
 PROVIDERS, GRADUATES = 40, 20_000
 SHARED = 0.5  # of a course's effect, as variance, is its provider's
 UNSHARED = ["Medicine and dentistry", "Nursing and midwifery"]
+TABLES = ("both", "first", "newest", "area", "subject")
 KINDS = {
     "as calibrated": {},
     "size tells": {"size_effect": 0.06},
@@ -118,11 +119,12 @@ def log_medians(truth, yag=5):
     return pd.Series((low + high) / 2, truth.provider_subject.index)
 
 
-def draw_world(setting, *, df=np.inf, size_effect=0.0, cutoff=11, seed):
+def draw_world(setting, *, df=np.inf, size_effect=0.0, cutoff=11, tables=TABLES, seed):
     """Draw new effects, graduates, and the tables published of them.
 
     Effects have the tails of Student's t with `df` degrees of freedom, and rise with
     the size of a course within its subject: by `size_effect` a standard deviation.
+    Only the `tables` named are published; the world is the same whichever they are.
     """
     rng = np.random.default_rng(seed)
     cells = setting.cells
@@ -133,24 +135,28 @@ def draw_world(setting, *, df=np.inf, size_effect=0.0, cutoff=11, seed):
     now = rng.permutation(len(everybody)) < GRADUATES
     rows, later = everybody[now].copy(), everybody[~now]
     rows["area"] = rows["subject"].map(lambda s: AREAS.get(s, s)).astype("category")
-    newest = rows["cohort"] == 2
     index = cells.index.to_frame(index=False)
     options = {"by": CELL, "cells": index, "cutoff": cutoff, "hide_counts": True}
-    tables = {
-        "both": publish(rows, **options),
-        "first": publish(rows[~newest], **options),
-        "newest": publish(rows[newest], **options),
-        "area": publish(rows, by=["area", "provider"], cutoff=cutoff),
-        "subject": publish(rows, by="subject", cutoff=cutoff),
-    }
-    measured = {k: measure(v, cutoff=cutoff) for k, v in tables.items() if k == "area"}
-    for name in ("both", "first", "newest", "subject"):
-        measured[name] = measure(tables[name], cutoff=cutoff, sd_by="subject")
+    measured = {name: _measured(name, rows, options) for name in tables}
     national = measured["subject"].set_index("subject")["log_median"]
     measured["both"]["national"] = measured["both"]["subject"].map(national)
     after = publish(later, **options).set_index(CELL)["median"]
     true = (cells["base"] + effect).rename("truth").reorder_levels(CELL)
     return World(measured, np.log(after), true, rows)
+
+
+def _measured(name, rows, options):
+    """Publish one of the tables, and measure it."""
+    cutoff = options["cutoff"]
+    if name == "area":
+        table = publish(rows, by=["area", "provider"], cutoff=cutoff)
+        return measure(table, cutoff=cutoff)
+    if name == "subject":
+        table = publish(rows, by="subject", cutoff=cutoff)
+    else:
+        cohorts = {"both": [1, 2], "first": [1], "newest": [2]}[name]
+        table = publish(rows[rows["cohort"].isin(cohorts)], **options)
+    return measure(table, cutoff=cutoff, sd_by="subject")
 
 
 def _draw_effects(cells, df, rng):
