@@ -50,6 +50,13 @@ def test_mending_keeps_the_rest_and_may_be_repeated():
     assert mend_page(once) == once
 
 
+def test_cells_of_many_words_may_break_and_numbers_may_not():
+    html = PANDAS.replace("<td>1</td>", "<td>a course with three graduates</td>")
+    html = html.replace("<td>2</td>", "<td>-0.09 (-0.19 to 0.01)</td>")
+    cells = mended(html).select("tbody td")
+    assert [cell.get("class") for cell in cells] == [["words"], None]
+
+
 def test_pictures_can_scroll_alone():
     page = mended(
         "<article><figure><img/><figcaption>x</figcaption></figure></article>"

@@ -14,6 +14,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 
 MENDS = []
+MANY_LETTERS = 24  # longer than a number with its interval
 
 
 def mend(function):
@@ -50,6 +51,15 @@ def pandas_style(page):
         table.attrs.pop("border", None)
         for row in table.select("tr[style]"):
             del row["style"]
+
+
+@mend
+def long_words_wrap(page):
+    """Let a cell of many words break into lines; numbers stay whole: see book.css."""
+    for cell in page.select("table.dataframe tbody td"):
+        text = cell.get_text(strip=True)
+        if len(text) > MANY_LETTERS and " " in text:
+            cell["class"] = ["words"]
 
 
 @mend
