@@ -213,22 +213,19 @@ RATIOS = np.concatenate([[0.0], np.geomspace(0.02, 2, 100)])  # of tau to sigma
 def _reml(X, Y, code, n):
     """REML for many outcomes at once: the best of a fine grid of tau / sigma."""
     sums_x, sums_y = _sums(X, code, len(n)), _sums(Y, code, len(n))
-    best, found = np.full(Y.shape[1], -np.inf), None
     free = len(Y) - X.shape[1]
-    XX, XY, YY = X.T @ X, X.T @ Y, np.sum(Y**2, 0)
-    for ratio in RATIOS:
-        w = ratio**2 / (1 + n * ratio**2)
-        A = XX - (sums_x * w[:, None]).T @ sums_x
-        c = XY - (sums_x * w[:, None]).T @ sums_y
-        b = np.linalg.solve(A, c)
-        s2 = (YY - w @ sums_y**2 - np.sum(b * c, 0)) / free
-        log = -0.5 * (
-            np.log1p(n * ratio**2).sum() + np.linalg.slogdet(A)[1] + free * np.log(s2)
-        )
-        new = np.vstack([b, ratio * np.sqrt(s2), np.sqrt(s2)])
-        found = new if found is None else np.where(log > best, new, found)
-        best = np.maximum(log, best)
-    return found[:-2], found[-2], found[-1]
+    precision = 1 + n * RATIOS[:, None] ** 2  # (ratios, courses)
+    w = RATIOS[:, None] ** 2 / precision
+    weighted = (w[:, :, None] * sums_x).swapaxes(1, 2)
+    A = X.T @ X - weighted @ sums_x
+    c = X.T @ Y - weighted @ sums_y
+    b = np.linalg.solve(A, c)  # (ratios, columns, outcomes)
+    s2 = (np.sum(Y**2, 0) - w @ sums_y**2 - np.sum(b * c, 1)) / free
+    known = np.log(precision).sum(1) + np.linalg.slogdet(A)[1]
+    best = np.argmin(known[:, None] + free * np.log(s2), 0)
+    each = np.arange(Y.shape[1])
+    sigma = np.sqrt(s2[best, each])
+    return b[best, :, each].T, RATIOS[best] * sigma, sigma
 
 
 def _sums(values, code, groups):
