@@ -29,10 +29,20 @@ def test_a_world_is_drawn_again_from_its_seed(setting, world):
     pd.testing.assert_frame_equal(again.tables["both"], world.tables["both"])
 
 
-def test_large_published_cells_lie_near_the_truth(world):
+def test_published_cells_lie_near_the_truth(world):
     table = world.tables["both"].set_index(published_worlds.CELL)
     gap = (table["log_median"] - world.truth.reindex(table.index)) / table["se"]
     assert gap.abs().mean() == pytest.approx(0.8, abs=0.12)
+
+
+def test_suppressed_cells_are_told_apart_by_subject(setting, world):
+    part, subject = (
+        published_ways.parts_of(world),
+        published_ways.suppressed_by_subject(world),
+    )
+    hidden = part == "suppressed"
+    assert (subject[~hidden] == "none").all()
+    assert (subject[hidden] == subject[hidden].index.get_level_values("subject")).all()
 
 
 @pytest.mark.parametrize("name", [n for n in published_ways.WAYS if n != "raw medians"])

@@ -5,6 +5,8 @@ the tables, and returns ``log_mean``, ``low`` and ``high`` by cell, missing wher
 has nothing to say.
 """
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
@@ -13,8 +15,8 @@ from partialpool.leo import fill
 
 Z = 1.6449  # of a 90% interval
 SMALL = 30  # largest count of a small published cell
-BANDS = [0, 20, 40, np.inf]  # of size, for the GLM whose fall depends on it
-FOLDS, PENALTIES = 5, np.geomspace(1, 1e4, 9)
+FOLDS, PENALTIES = 5, np.geomspace(3, 3_000, 9)
+CELL_SDS = (0.05, 0.1, 0.2)  # of cells about subject and provider, for ridge to try
 
 
 def _estimates(table, mean, sd=np.nan):
@@ -54,8 +56,8 @@ def threshold_rule(world):
     return _estimates(cells, mean, se)
 
 
-def _weighted(table):
-    """Design of subjects and providers, and outcome and weights of measured cells.
+def _design(table):
+    """Dummies of subjects and providers; which cells are measured, and their outcome.
 
     The outcome is the distance from the subject's national median, so that a subject
     of which no cell is published is put at its national median.
@@ -64,14 +66,14 @@ def _weighted(table):
     subjects, providers = (part.to_numpy() for part in parts)
     seen = table["log_median"].notna().to_numpy()
     y = (table["log_median"] - table["national"]).to_numpy()[seen]
-    n = table["n"].to_numpy()[seen]
-    return np.hstack([subjects, providers]), subjects.shape[1], seen, y, n
+    return subjects, providers, seen, y
 
 
 def glm(world):
     """A GLM with main effects of subject and provider, weighted by count."""
     table = world.tables["both"]
-    X, _, seen, y, n = _weighted(table)
+    subjects, providers, seen, y = _design(table)
+    X, n = np.hstack([subjects, providers]), table["n"].to_numpy()[seen]
     weighted = X[seen] * np.sqrt(n)[:, None]
     inverse = np.linalg.pinv(weighted.T @ weighted, hermitian=True)
     b = inverse @ (weighted.T @ (y * np.sqrt(n)))
@@ -81,53 +83,81 @@ def glm(world):
     return _estimates(table, table["national"] + X @ b, sd)
 
 
+def _relative_sd(table):
+    """How far apart cells of a subject lie, relative to others: as its pay does."""
+    return (table["sd"] / table["sd"].mean()).to_numpy()
+
+
+def _ridge(table):
+    """Means of all cells by ridge, and the effective number of its coefficients.
+
+    Only providers are held back. Cross-validation sets their penalty and the weights
+    of cells: how far these lie from their subject and provider, beside their errors.
+    """
+    subjects, providers, seen, y = _design(table)
+    wide = _relative_sd(table)
+    X = np.hstack([subjects, wide[:, None] * providers])
+    rows, held = X[seen], np.arange(X.shape[1]) >= subjects.shape[1]
+    error = table["se"].to_numpy()[seen] ** 2
+    weights = {c: 1 / (error + (c * wide[seen]) ** 2) for c in CELL_SDS}
+    fold, judged = np.arange(len(y)) % FOLDS, weights[CELL_SDS[1]]
+
+    def invert(some, c, penalty):
+        A = (rows[some] * weights[c][some, None]).T @ rows[some]
+        return np.linalg.inv(A + np.diag(np.where(held, penalty, 1e-3)))
+
+    def solve(some, c, penalty):
+        return invert(some, c, penalty) @ (rows[some].T @ (weights[c][some] * y[some]))
+
+    def loss(choice):
+        left = [y - rows @ solve(fold != k, *choice) for k in range(FOLDS)]
+        return judged @ np.choose(fold, left) ** 2
+
+    best, every = min(product(CELL_SDS, PENALTIES), key=loss), np.full(len(y), True)
+    mean = table["national"].to_numpy() + X @ solve(every, *best)
+    coefficients = len(held) - np.trace(invert(every, *best) * best[1] * held)
+    return mean, coefficients
+
+
 def ridge(world):
     """The same GLM, its providers held back by a penalty that cross-validation sets."""
     table = world.tables["both"]
-    X, subjects, seen, y, n = _weighted(table)
-    rows = X[seen]
-    fold = np.arange(len(y)) % FOLDS
-
-    def solve(some, penalty):
-        A = (rows[some] * n[some, None]).T @ rows[some]
-        at = np.arange(len(A))
-        A[at, at] += np.where(at < subjects, 1e-3, penalty)
-        return np.linalg.solve(A, rows[some].T @ (n[some] * y[some]))
-
-    losses = []
-    for penalty in PENALTIES:
-        loss = 0.0
-        for k in range(FOLDS):
-            left = y - rows @ solve(fold != k, penalty)
-            loss += (n * left**2)[fold == k].sum()
-        losses.append(loss)
-    best = PENALTIES[int(np.argmin(losses))]
-    return _estimates(table, table["national"] + X @ solve(slice(None), best))
+    return _estimates(table, _ridge(table)[0])
 
 
-def glm_fall(world):
-    """A GLM whose fall to the main effects depends on size, learned from two years.
+def ridge_fall(world):
+    """Ridge, and the fall to it by size, learned from two years.
 
-    How much of a cell's distance from what subject and provider say was still there
-    one cohort on, by size: that share of the distance is kept. Suppressed cells get
-    the main effects.
+    A cell of n keeps the share n / (n + k) of its distance from what ridge says, with
+    the k that best tells the second cohort from the first. Suppressed cells get ridge.
     """
-    expected = glm(world)["log_mean"]
-    first, newest = (world.tables[name].set_index(CELL) for name in ("first", "newest"))
-    x, z = first["log_median"] - expected, newest["log_median"] - expected
-    pair = (x.notna() & z.notna()).to_numpy()
-    both = world.tables["both"].set_index(CELL)
-    band_of = {
-        name: pd.cut(t["n"], BANDS, labels=False)
-        for name, t in {"first": first, "both": both}.items()
-    }
-    mean, distance = expected.copy(), both["log_median"] - expected
-    for band in range(len(BANDS) - 1):
-        some = pair & (band_of["first"] == band).to_numpy()
-        slope = (x[some] @ z[some]) / (x[some] @ x[some]) if some.sum() > 2 else 1.0
-        there = (band_of["both"] == band) & distance.notna()
-        mean[there] += np.clip(slope, 0, 1) * distance[there]
-    return _estimates(world.tables["both"], mean.to_numpy())
+    expected = ridge(world)["log_mean"]
+    pair = [world.tables[name].set_index(CELL) for name in ("first", "newest")]
+    x, z = ((table["log_median"] - expected).to_numpy() for table in pair)
+    both = np.isfinite(x) & np.isfinite(z)
+    n, m = (table["n"].to_numpy()[both] for table in pair)
+    ks = np.geomspace(0.5, 500, 200)[:, None]
+    best = np.argmin((z[both] - n / (n + ks) * x[both]) ** 2 @ m)
+    table = world.tables["both"].set_index(CELL)
+    kept = table["n"] / (table["n"] + ks[best])
+    distance = (kept * (table["log_median"] - expected)).fillna(0)
+    return _estimates(world.tables["both"], expected + distance)
+
+
+def empirical_bayes(world):
+    """Ridge, and cells drawn to it by their errors; the spread of cells by moments."""
+    table = world.tables["both"]
+    mean, coefficients = _ridge(table)
+    wide, se = _relative_sd(table), table["se"].fillna(np.inf).to_numpy()
+    left = (table["log_median"].to_numpy() - mean) / wide
+    seen = np.isfinite(left)
+    taus = np.geomspace(0.005, 0.5, 400)[:, None]  # Paule and Mandel (1982)
+    spent = (left[seen] ** 2 / (taus**2 + (se[seen] / wide[seen]) ** 2)).sum(1)
+    tau = taus[np.argmin(np.abs(spent - (seen.sum() - coefficients))), 0]
+    own = (wide * tau) ** 2
+    weight = own / (own + se**2)
+    drawn = mean + weight * np.where(seen, wide * left, 0)
+    return _estimates(table, drawn, np.sqrt(own * (1 - weight)))
 
 
 def _filled(world, method):
@@ -152,7 +182,8 @@ WAYS = {
     "threshold rule": threshold_rule,
     "GLM": glm,
     "ridge": ridge,
-    "GLM, fall by size": glm_fall,
+    "ridge, fall by size": ridge_fall,
+    "hierarchy, moments": empirical_bayes,
     "hierarchy, REML": reml,
     "hierarchy, Bayes": bayes,
 }
@@ -163,28 +194,6 @@ MODEL = "hierarchy, Bayes"
 # The experiment -------------------------------------------------------------------
 
 
-def compete(setting, worlds, *, ways=WAYS, seed, **options):
-    """Estimate the cells of so many worlds in every way, and score them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        By ``world``, ``part`` (``small`` and ``large`` published cells, ``suppressed``
-        ones) and ``way``: ``mse`` (log points, against the truth), ``coverage`` and
-        ``width`` of 90% intervals, ``sxy`` and ``sxx``: products of the estimates with
-        what is published two cohorts on, and with themselves, both as distances from
-        the subject's median.
-    """
-    found = []
-    for k in range(worlds):
-        world = draw_world(setting, seed=[*np.atleast_1d(seed), k], **options)
-        parts = parts_of(world)
-        for name, way in ways.items():
-            scores = _score(way(world), world, parts)
-            found.append(scores.assign(world=k, way=name))
-    return pd.concat(found).set_index(["world", "way"], append=True)
-
-
 def parts_of(world):
     """Say of every cell whether it is small, large or suppressed."""
     table = world.tables["both"].set_index(CELL)
@@ -192,6 +201,37 @@ def parts_of(world):
     part = np.where(table["n"] <= SMALL, "small", "large")
     part = np.where(shown, part, np.where(table["n"] > 0, "suppressed", "none"))
     return pd.Series(part, table.index, name="part")
+
+
+def suppressed_by_subject(world):
+    """Say of every suppressed cell its subject, and of all others "none"."""
+    part = parts_of(world)
+    subject = part.index.get_level_values("subject")
+    return part.where(part != "suppressed", subject).where(part == "suppressed", "none")
+
+
+def compete(setting, worlds, *, ways=WAYS, parts=parts_of, seed, **options):
+    """Estimate the cells of so many worlds in every way, and score them.
+
+    `parts` says of each cell of a world which part it belongs to.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By ``world``, ``part`` (``small`` and ``large`` published cells, ``suppressed``
+        ones) and ``way``: ``mse`` (log points, against the truth), ``coverage`` and
+        ``width`` of 90% intervals, ``sxy`` and ``sxx``: products of the estimates with
+        what is published of a fresh sample, and with themselves, both as distances
+        from the subject's median.
+    """
+    found = []
+    for k in range(worlds):
+        world = draw_world(setting, seed=[*np.atleast_1d(seed), k], **options)
+        part = parts(world)
+        for name, way in ways.items():
+            scores = _score(way(world), world, part)
+            found.append(scores.assign(world=k, way=name))
+    return pd.concat(found).set_index(["world", "way"], append=True)
 
 
 def _score(estimates, world, parts):
@@ -222,7 +262,7 @@ def judge(found):
     -------
     pandas.DataFrame
         By ``part`` and ``way``: ``rmse``, ``coverage`` and ``slope`` (how much of a
-        cell's estimated distance from its subject is published two cohorts on: 1
+        cell's estimated distance from its subject a fresh sample has: 1
         means no regression to the mean), each with ``_error``, and ``width``.
     """
     rows = {}

@@ -64,7 +64,7 @@ class World:
     """What the analyst sees of one world, and what is true in it."""
 
     tables: dict  # measured: "both" cohorts, "first", "newest", "area", "subject"
-    later: pd.Series  # by cell: log median published two cohorts on
+    later: pd.Series  # by cell: log median published of a fresh sample
     truth: pd.Series  # by cell: true log median
     graduates: pd.DataFrame  # one row each; the analyst does not have them
 
