@@ -119,7 +119,7 @@ def _decide_from_draws(found, worlds, way, answer, prob):
     _score(found, "differences", way, *ends, truth - np.roll(truth, 1, -1), prob)
 
 
-_POOLED = ("REML", "empirical Bayes", "Bayes")
+_POOLED = ("REML", "empirical Bayes", "Bayes", "ridge, Wahba")
 
 
 def _decide_plainly(found, worlds, answers, prob, seed):

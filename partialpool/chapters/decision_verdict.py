@@ -60,7 +60,8 @@ def compare_losses(losses, rival=None, *, hindsight=True):
     pandas.DataFrame
         By decision: ``rival``, its mean loss ``theirs``, the model's loss ``ours``,
         the difference ``saved`` with its ends ``low`` and ``high`` (95%, paired by
-        world), and ``share``, the difference over the rival's loss.
+        world), and ``share``, the difference over the rival's loss, missing where
+        that is none.
     """
     wide = losses.pivot(index=["decision", "world"], columns="way", values="loss")
     rows = {}
@@ -81,7 +82,7 @@ def compare_losses(losses, rival=None, *, hindsight=True):
             "saved": gap.mean(),
             "low": gap.mean() - half,
             "high": gap.mean() + half,
-            "share": gap.mean() / max(part[best].mean(), 1e-12),
+            "share": gap.mean() / part[best].mean() if part[best].any() else np.nan,
         }
     return pd.DataFrame(rows).T.infer_objects().rename_axis("decision")
 

@@ -170,6 +170,8 @@ def sample_states(samples, *, share=0.1, year=2014, seed):
     that award four-year degrees, domains are the divisions of the Census Bureau, and
     a domain's mean is that of its institutions. The benchmark is a part of the true
     standard deviation below the true mean, the same part as in the other worlds.
+    Institutions are drawn without replacement, so a state's sample says more of it than
+    as many draws from an endless state would: its rows count as ``n / (1 - n / N)``.
 
     Parameters
     ----------
@@ -206,7 +208,9 @@ def sample_states(samples, *, share=0.1, year=2014, seed):
     spread_of = np.hypot(TRUTH["slope"], TRUTH["between_sd"])
     part = (TRUTH["mean"] - np.log(25_000)) / spread_of
     benchmark = truth.mean() - part * truth.std(ddof=1)
-    same = [np.tile(values, (samples, 1)) for values in (n, x, truth, size)]
+    counted = n / np.maximum(1 - n / size, 0.01)
+    ss *= (counted.sum() - len(n)) / (n.sum() - len(n))
+    same = [np.tile(values, (samples, 1)) for values in (counted, x, truth, size)]
     return Worlds(same[0], mean, ss, *same[1:], domain, float(benchmark))
 
 
@@ -231,8 +235,9 @@ def believe(worlds, *, draws=400, prob=0.9, seed):
         ``complete`` (all rows of a domain as one), ``none`` (each provider on its own),
         ``GLM`` (with the predictor), ``ridge`` (no draws) and ``ridge, bootstrap`` (a
         parametric one, the penalty kept), ``REML`` (estimates taken as known),
-        ``empirical Bayes`` (Morris's intervals, each provider for itself) and
-        ``Bayes``.
+        ``empirical Bayes`` (Morris's intervals, each provider for itself), ``Bayes``
+        and ``ridge, Wahba`` (the normal distribution whose mean is ridge's estimate,
+        as Wahba 1983 and mgcv have it).
 
     Examples
     --------
@@ -271,12 +276,14 @@ def believe(worlds, *, draws=400, prob=0.9, seed):
         name: Answer(points[name] + middle, joint[name] + middle[:, None])
         for name in joint
     }
-    ridge = found["ridge"][0]
-    again = _bootstrap(task, ridge - middle, draws, rng) + middle[:, None]
+    ridge, kept = found["ridge"][0], best_ratio(task, cross_validation)
+    again = _bootstrap(task, kept, ridge - middle, draws, rng) + middle[:, None]
     answers["complete"] = _complete(worlds, prob)
     answers["ridge"] = Answer(ridge)
     answers["ridge, bootstrap"] = Answer(ridge, again)
     answers["empirical Bayes"] = Answer(estimate, morris)
+    own = _wahba(task, kept, draws, rng) + middle[:, None]
+    answers["ridge, Wahba"] = Answer(ridge, own)
     return answers
 
 
@@ -298,11 +305,22 @@ def _student(given, used, draws, rng):
     return _effects(given, np.zeros(sigma.shape, int), sigma, rng)
 
 
-def _bootstrap(task, ridge, draws, rng):
+def _within_sd(sums):
+    """Standard deviation of rows within providers, by world: (D,)."""
+    return np.sqrt(sums.within[:, -1, -1] / (sums.rows - sums.groups))
+
+
+def _wahba(task, best, draws, rng):
+    """Draws of ridge as a normal model, its ratio of standard deviations known."""
+    sd = _within_sd(task.sums)
+    known = spread.fix(task.sums, np.maximum(best, 1e-9) * sd, sd)
+    return draw_jointly(known, draws, rng)
+
+
+def _bootstrap(task, best, ridge, draws, rng):
     """Ridge fitted again to means drawn around its own estimates: (D, S, J)."""
-    sums, best = task.sums, best_ratio(task, cross_validation)
-    df = sums.rows - sums.groups
-    sd = np.sqrt(sums.within[:, -1, -1] / df)[:, None, None] / np.sqrt(sums.n[:, None])
+    sums = task.sums
+    sd = _within_sd(sums)[:, None, None] / np.sqrt(sums.n[:, None])
     y = rng.normal(ridge[:, None], sd, (len(ridge), draws, ridge.shape[1]))
     given = at_ratio(sums, best[:, None])
     weight = given.weight
