@@ -145,3 +145,19 @@ def test_every_way_answers_for_every_target(task, answers):
         assert np.isfinite(answer.mean).all(), name
         assert len(answer.mean) == task.over.shape[0]
         assert name.startswith("ridge") or (answer.sd > 0).all(), name
+
+
+def test_courses_shrunk_by_hand_keep_a_share_of_their_mean_residual(task):
+    solved = Solved(task.sums, ways.MAIN)
+    rows = task.world.seen.assign(left=task.y - solved.fitted(task.fitted))
+    by = rows.groupby("course")["left"].agg(["size", "mean", "var"])
+    n, mean = by["size"], by["mean"]
+    within = ((n - 1) * by["var"].fillna(0)).sum() / (n.sum() - len(n))
+    spare = n.sum() - (n**2).sum() / n.sum()
+    k = within / (((n * mean**2).sum() - len(n) * within) / spare)
+    kept = (n / (n + k) * mean).reindex(task.world.groups["course"]).fillna(0)
+    found, main = ways.shrunk_by_hand(task), ways.main_effects(task)
+    some = (task.world.groups["kind"] == "sub-group").to_numpy()
+    moved = (found.mean - main.mean)[: len(some)]
+    assert moved[some] == pytest.approx(kept[some].to_numpy(), abs=1e-8)
+    assert (found.sd >= main.sd).all()
