@@ -1,5 +1,7 @@
 """The contest of decisions: its losses by hand, and the best of several cut-offs."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -67,6 +69,53 @@ def test_calls_are_false_or_missed(found):
     false = mean(found, "false calls", "Bayes")
     missed = mean(found, "missed calls", "Bayes")
     assert cost == pytest.approx(rules.FALSE_CALL * false + missed)
+
+
+def test_other_costs_and_another_top_change_what_they_should(worlds, found):
+    costs = rules.Costs(false_call=20, wrong_grade=1, wrong_figure=2, top=5)
+    other = contest.compete(worlds, draws=200, costs=costs, tests=False, seed=3)
+    for way in ("Bayes", "z-test at 5%"):
+        false, missed = (
+            mean(other, f"{kind} calls", way) for kind in ("false", "missed")
+        )
+        cost = mean(other, "below benchmark", way)
+        assert cost == pytest.approx(20 * false + missed)
+    assert mean(other, "told apart", "Bayes") > mean(found, "told apart", "Bayes")
+    published = [mean(part, "published", "Bayes") for part in (found, other)]
+    assert published[1] > published[0]
+    fifths = 5 * other.query("decision == 'top ten'")["loss"]
+    assert fifths.to_numpy() == pytest.approx(fifths.round().to_numpy())
+    for decision in ("domain means", "spread", "differences"):
+        assert mean(other, decision, "Bayes") == mean(found, decision, "Bayes")
+    assert mean(other, "rank intervals", "Bayes") == mean(
+        found, "rank intervals", "Bayes"
+    )
+    ranked = other.query("decision == 'rank intervals'")["way"]
+    assert "pairwise tests" not in set(ranked)
+
+
+def test_a_rule_about_people_counts_people(worlds):
+    few = worlds.take(slice(2))
+    inflated = dataclasses.replace(few, n=2 * few.n, counted=few.n)
+    published = [
+        contest.compete(some, draws=50, seed=1)
+        .query("decision == 'published' and way == '11-person rule'")["loss"]
+        .to_numpy()
+        for some in (few, inflated)
+    ]
+    assert published[0] == pytest.approx(published[1])
+    assert published[0] == pytest.approx((few.n >= 11).mean(1))
+
+
+def test_intervals_hold_fewer_of_those_far_from_the_line():
+    worlds = dw.draw_worlds(60, seed=2)
+    draws = dw.believe(worlds, draws=200, seed=2)["Bayes"].draws
+    held, held_far, far = contest.share_held_far(worlds, draws)
+    assert held == pytest.approx(0.9, abs=0.03)
+    assert far == pytest.approx(0.0455, abs=0.015)
+    assert held_far < 0.75
+    wide = np.stack([worlds.truth - 9, worlds.truth + 9], 1)
+    assert contest.share_held_far(worlds, wide)[:2] == (1, 1)
 
 
 def test_intervals_hold_what_they_promise(found):

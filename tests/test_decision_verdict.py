@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partialpool.chapters.decision_verdict import DECISIONS, compare_losses, decide
+from partialpool.chapters.decision_verdict import (
+    DECISIONS,
+    compare_losses,
+    decide,
+    show_shares,
+)
 
 HELD = {"domain means": 0.9, "differences": 0.88, "rank intervals": 0.97}
 
@@ -58,3 +63,14 @@ def test_the_rule(won, lost, others, held, outcome):
     assert found == outcome
     assert parts["better"] == won
     assert parts["lost"] == lost
+
+
+def test_shares_are_shown_with_their_intervals_and_nothing_lost_as_a_dash():
+    compared = compare_losses(losses(Bayes=0.8, ridge=1.0))
+    none_lost = compared.assign(share=np.nan, theirs=0.0)
+    shown = show_shares({"one": compared, "other": none_lost})
+    share = compared.loc["publish", "share"]
+    half = (compared["high"] - compared["saved"])["publish"]
+    half /= compared.loc["publish", "theirs"]
+    assert shown.loc["publish", "one"] == f"{share:+.0%} ± {half:.0%}"
+    assert shown.loc["publish", "other"] == "–"

@@ -140,3 +140,40 @@ def test_states_are_judged_by_the_full_table():
     everything = dw.sample_states(1, share=1.0, seed=1)
     assert everything.mean == pytest.approx(everything.truth)
     assert pd.Series(states.domain).nunique() == 9
+
+
+def test_ridge_with_intervals_is_a_posterior_with_its_spread_known(worlds):
+    """Mean and variance from the matrices, at the ratio that ridge's estimates show."""
+    answer = dw.believe(worlds, draws=20_000, seed=5)["ridge, Wahba"]
+    task, _ = dw._task(worlds)
+    ratios = dw.best_ratio(task, dw.cross_validation)
+    for d, ratio in enumerate(ratios):
+        n, x = worlds.n[d], np.column_stack([np.ones(30), worlds.x[d]])
+        sigma2 = worlds.ss[d, 0] / (n.sum() - 30)
+        between, noise = ratio**2 * sigma2 * np.eye(30), np.diag(sigma2 / n)
+        precision = np.linalg.inv(between + noise)
+        line = x @ np.linalg.inv(x.T @ precision @ x) @ x.T @ precision
+        smoother = line + between @ precision @ (np.eye(30) - line)
+        assert answer.point[d] == pytest.approx(smoother @ worlds.mean[d], abs=2e-3)
+        draws = answer.draws[d]
+        assert draws.mean(0) == pytest.approx(answer.point[d], abs=4e-3)
+        sd = np.sqrt(np.diag(smoother @ noise))
+        assert draws.std(0) == pytest.approx(sd, rel=0.04)
+
+
+def test_ridge_with_intervals_is_wider_than_its_bootstrap(answers):
+    sds = [answers[f"ridge, {way}"].draws.std(1) for way in ("Wahba", "bootstrap")]
+    assert (sds[0] > 0.95 * sds[1]).all()  # alike where ridge shrinks nearly nothing
+    assert sds[0].mean() > 1.15 * sds[1].mean()
+
+
+def test_states_know_that_nobody_is_drawn_twice():
+    states = dw.sample_states(200, seed=1)
+    people, size = states.people(), states.population
+    assert (people == np.rint(people)).all()
+    assert states.n == pytest.approx(people / (1 - people / size))
+    assert (states.take([0]).people() == people[0]).all()
+    # What the sums say of the error of a mean is its error over the samples.
+    sigma2 = (states.ss[:, 0] / (states.n.sum(1) - states.n.shape[1])).mean()
+    errors = ((states.mean - states.truth) ** 2 * states.n).mean(0)
+    assert np.average(errors, weights=people[0] - 1) == pytest.approx(sigma2, rel=0.05)

@@ -8,7 +8,7 @@ from partialpool.chapters import decision_rules as rules
 from partialpool.chapters.decision_worlds import believe
 from partialpool.scores import interval_scores
 
-TOP, BATCH = 10, 25
+BATCH = 25
 # Settings from which a plain way gets the best in hindsight.
 Z_CUTS = np.linspace(-4, 1, 51)
 MARGINS = np.linspace(-0.1, 0.3, 41)
@@ -16,7 +16,7 @@ SIZES = np.array([0, 3, 5, 8, 11, 15, 20, 30, 40, 60, 80, 120, 200, np.inf])
 GRADES = np.arange(1, 11)
 
 
-def compete(worlds, *, draws=400, prob=0.9, seed):
+def compete(worlds, *, draws=400, prob=0.9, costs=rules.COSTS, tests=True, seed):
     """Let every way take every decision in every world.
 
     Parameters
@@ -25,6 +25,9 @@ def compete(worlds, *, draws=400, prob=0.9, seed):
     draws : int
     prob : float
         Probability of all intervals.
+    costs : partialpool.chapters.decision_rules.Costs
+    tests : bool
+        Whether ranks have confidence sets from tests, which take a third of the time.
     seed : int
 
     Returns
@@ -34,7 +37,7 @@ def compete(worlds, *, draws=400, prob=0.9, seed):
         ``decision``, see below). Losses, each the smaller the better:
 
         ``domain means`` : RMSE over domains, of means weighted by the population
-        ``top ten`` : share of the ten named that are not among the best ten
+        ``top ten`` : share of those named that are not among the best
         ``rank intervals`` : mean interval score of ranks
         ``grades`` : 1 less the gain, see
         :func:`~partialpool.chapters.decision_rules.gain_of_grades`
@@ -52,7 +55,9 @@ def compete(worlds, *, draws=400, prob=0.9, seed):
     count = len(worlds.n)
     for i, start in enumerate(range(0, count, BATCH)):
         some = worlds.take(slice(start, start + BATCH))
-        parts.append(_decide_all(some, draws, prob, [*np.atleast_1d(seed), i]))
+        parts.append(
+            _decide_all(some, draws, prob, costs, tests, [*np.atleast_1d(seed), i])
+        )
     rows = []
     for key in parts[0]:
         values = np.concatenate([part[key] for part in parts])
@@ -63,14 +68,16 @@ def compete(worlds, *, draws=400, prob=0.9, seed):
     return pd.concat(rows, ignore_index=True)
 
 
-def _decide_all(worlds, draws, prob, seed):
+def _decide_all(worlds, draws, prob, costs, tests, seed):
     answers = believe(worlds, draws=draws, prob=prob, seed=seed)
     found = {}
     for name, answer in answers.items():
         _average(found, worlds, name, answer, prob)
         if answer.draws is not None:
-            _decide_from_draws(found, worlds, name, answer, prob)
-    _decide_plainly(found, worlds, answers, prob, seed)
+            _decide_from_draws(found, worlds, name, answer, prob, costs)
+    _decide_plainly(found, worlds, answers, costs)
+    if tests:
+        _test_ranks(found, worlds, answers["none"].point, prob, seed)
     return found
 
 
@@ -97,23 +104,25 @@ def _average(found, worlds, way, answer, prob):
     found["domain means", way] = np.sqrt(((point - truth) ** 2).mean(-1))
 
 
-def _decide_from_draws(found, worlds, way, answer, prob):
+def _decide_from_draws(found, worlds, way, answer, prob, costs):
     """Take the decisions that follow from joint draws."""
     truth, draws = worlds.truth, answer.draws
     ranks, true_rank = rules.rank(draws), rules.rank(truth)
-    named = rules.name_top(ranks, TOP)
-    found["top ten", way] = 1 - (named & (true_rank <= TOP)).sum(-1) / TOP
+    named = rules.name_top(ranks, costs.top)
+    _name(found, worlds, way, named, costs)
     ends = rules.rank_intervals(ranks, prob=prob)
     _score(found, "rank intervals", way, *ends, true_rank, prob)
-    gain, wrong, told = rules.gain_of_grades(rules.grade(ranks), truth)
+    price = {"wrong": costs.wrong_grade}
+    grades = rules.grade(ranks, **price)
+    gain, wrong, told = rules.gain_of_grades(grades, truth, **price)
     found["grades", way] = 1 - gain
     found["wrong grades", way], found["told apart", way] = wrong, told
-    limit = rules.FALSE_CALL / (1 + rules.FALSE_CALL)
-    _call(found, worlds, way, (draws < worlds.benchmark).mean(1) > limit)
+    limit = costs.false_call / (1 + costs.false_call)
+    _call(found, worlds, way, (draws < worlds.benchmark).mean(1) > limit, costs)
     values = rules.triple_goal(draws, ranks) if way in _POOLED else answer.point
     _spread(found, worlds, way, values)
     risk = rules.risk(answer.point, draws)
-    _publish(found, worlds, way, risk < 1 / rules.WRONG_FIGURE, answer.point)
+    _publish(found, worlds, way, risk < 1 / costs.wrong_figure, answer.point, costs)
     apart = draws - np.roll(draws, 1, -1)
     ends = np.quantile(apart, [(1 - prob) / 2, (1 + prob) / 2], axis=1)
     _score(found, "differences", way, *ends, truth - np.roll(truth, 1, -1), prob)
@@ -122,48 +131,68 @@ def _decide_from_draws(found, worlds, way, answer, prob):
 _POOLED = ("REML", "empirical Bayes", "Bayes", "ridge, Wahba")
 
 
-def _decide_plainly(found, worlds, answers, prob, seed):
+def _within_sd(worlds):
+    """Standard deviation of rows within providers, by world: (D, 1)."""
+    n = worlds.n
+    return np.sqrt(worlds.ss / (n.sum(1, keepdims=True) - n.shape[1]))
+
+
+def _test_ranks(found, worlds, none, prob, seed):
+    sd = _within_sd(worlds)
+    ends = rules.rank_by_tests(none, worlds.n, sd, prob=prob, seed=[*seed, 1])
+    truth = rules.rank(worlds.truth)
+    _score(found, "rank intervals", "pairwise tests", *ends, truth, prob)
+
+
+def _decide_plainly(found, worlds, answers, costs):
     """Tests, official rules, and cut-offs that are best in hindsight."""
-    n, truth, groups = worlds.n, worlds.truth, worlds.n.shape[1]
-    sd = np.sqrt(worlds.ss / (n.sum(1, keepdims=True) - groups))
-    none, se = answers["none"].point, sd / np.sqrt(n)
-    true_rank = rules.rank(truth)
+    truth, groups, people = worlds.truth, worlds.n.shape[1], worlds.people()
+    none, se = answers["none"].point, _within_sd(worlds) / np.sqrt(worlds.n)
     for way in ("none", "ridge"):
-        named = rules.rank(answers[way].point) <= TOP
-        wrong = 1 - (named & (true_rank <= TOP)).sum(-1) / TOP
-        found["top ten", "none, by means" if way == "none" else way] = wrong
-    ends = rules.rank_by_tests(none, n, sd, prob=prob, seed=[*seed, 1])
-    _score(found, "rank intervals", "pairwise tests", *ends, true_rank, prob)
+        named = rules.rank(answers[way].point) <= costs.top
+        label = "none, by means" if way == "none" else way
+        _name(found, worlds, label, named, costs)
+    price = {"wrong": costs.wrong_grade}
     place = rules.rank(answers["ridge"].point) - 1
     equal = [
-        1 - rules.gain_of_grades(place * count // groups, truth)[0] for count in GRADES
+        1 - rules.gain_of_grades(place * count // groups, truth, **price)[0]
+        for count in GRADES
     ]
     found["grades", "ridge, best number"] = np.stack(equal, -1)
     z = (none - worlds.benchmark) / se
-    _call(found, worlds, "z-test at 5%", z < -1.645)
-    _call(found, worlds, "Benjamini–Hochberg", rules.benjamini_hochberg(ndtr(z), 0.1))
-    below = truth < worlds.benchmark
-    calls = [rules.cost_of_calls(z < cut, below) for cut in Z_CUTS]
+    _call(found, worlds, "z-test at 5%", z < -1.645, costs)
+    refused = rules.benjamini_hochberg(ndtr(z), 0.1)
+    _call(found, worlds, "Benjamini–Hochberg", refused, costs)
+    below, price = truth < worlds.benchmark, {"false": costs.false_call}
+    calls = [rules.cost_of_calls(z < cut, below, **price) for cut in Z_CUTS]
     found["below benchmark", "z-test, best cut-off"] = np.stack(calls, -1)
     for way in ("GLM", "ridge"):
         gap = worlds.benchmark - answers[way].point
-        calls = [rules.cost_of_calls(gap > margin, below) for margin in MARGINS]
+        calls = [rules.cost_of_calls(gap > edge, below, **price) for edge in MARGINS]
         found["below benchmark", f"{way}, best cut-off"] = np.stack(calls, -1)
     _spread(found, worlds, "none, shrunk alike", rules.shrink_alike(none, se))
     for way in ("complete", "ridge"):
         _spread(found, worlds, way, answers[way].point)
     _spread(found, worlds, "posterior means", answers["Bayes"].point, loss=False)
-    _publish(found, worlds, "11-person rule", n >= 11, none)
-    _publish(found, worlds, "20% variation", se < 0.2, none)
+    _publish(found, worlds, "11-person rule", people >= 11, none, costs)
+    _publish(found, worlds, "20% variation", se < 0.2, none, costs)
+    price = {"wrong": costs.wrong_figure}
     for way in ("none", "GLM", "ridge", "complete"):
         point = answers[way].point
-        costs = [rules.cost_of_publishing(n >= m, point, truth) for m in SIZES]
-        found["publish", f"{way}, best size"] = np.stack(costs, -1)
+        paid = [
+            rules.cost_of_publishing(people >= m, point, truth, **price) for m in SIZES
+        ]
+        found["publish", f"{way}, best size"] = np.stack(paid, -1)
 
 
-def _call(found, worlds, way, called):
-    below = worlds.truth < worlds.benchmark
-    found["below benchmark", way] = rules.cost_of_calls(called, below)
+def _name(found, worlds, way, named, costs):
+    best = rules.rank(worlds.truth) <= costs.top
+    found["top ten", way] = 1 - (named & best).sum(-1) / costs.top
+
+
+def _call(found, worlds, way, called, costs):
+    below, price = worlds.truth < worlds.benchmark, costs.false_call
+    found["below benchmark", way] = rules.cost_of_calls(called, below, false=price)
     found["false calls", way] = (called & ~below).mean(-1)
     found["missed calls", way] = (~called & below).mean(-1)
 
@@ -174,11 +203,42 @@ def _spread(found, worlds, way, values, *, loss=True):
     found["sd", way] = values.std(-1, ddof=1) / worlds.truth.std(-1, ddof=1)
 
 
-def _publish(found, worlds, way, published, point):
+def _publish(found, worlds, way, published, point, costs):
     off = np.abs(np.expm1(point - worlds.truth)) > rules.TOLERANCE
-    found["publish", way] = rules.cost_of_publishing(published, point, worlds.truth)
+    paid = rules.cost_of_publishing(
+        published, point, worlds.truth, wrong=costs.wrong_figure
+    )
+    found["publish", way] = paid
     found["published", way] = published.mean(-1)
     found["off", way] = (published & off).sum(-1) / np.maximum(published.sum(-1), 1)
+
+
+def share_held_far(worlds, draws, *, spreads=2, prob=0.9):
+    """Share of intervals that hold, of all providers and of those far from their line.
+
+    The line is that of the true means on the predictor, in each world.
+
+    Parameters
+    ----------
+    worlds : partialpool.chapters.decision_worlds.Worlds
+    draws : numpy.ndarray
+        Shape (D, S, J).
+    spreads : float
+        Standard deviations around the line beyond which a provider is far from it.
+    prob : float
+
+    Returns
+    -------
+    held, held_far, far : float
+        The last is the share of providers that are far.
+    """
+    low, high = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=1)
+    held = (low <= worlds.truth) & (worlds.truth <= high)
+    x = worlds.x - worlds.x.mean(1, keepdims=True)
+    rest = worlds.truth - worlds.truth.mean(1, keepdims=True)
+    rest -= x * (x * rest).sum(1, keepdims=True) / (x**2).sum(1, keepdims=True)
+    far = np.abs(rest) > spreads * rest.std(1, ddof=2, keepdims=True)
+    return held.mean(), held[far].mean(), far.mean()
 
 
 def tabulate(found, decision, *measures, ways=None):

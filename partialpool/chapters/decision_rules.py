@@ -4,11 +4,26 @@ Draws have the shape (..., S, J): S joint draws of J groups, in one world or in 
 High values are good, and rank 1 is the highest.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 # What a wrong act costs, when a missed or withheld one costs 1.
 WRONG_GRADE, FALSE_CALL, WRONG_FIGURE = 4.0, 4.0, 5.0
 TOLERANCE = 0.1  # a published figure may be off by 10%
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What wrong acts cost, and how many groups are the top."""
+
+    false_call: float = FALSE_CALL
+    wrong_grade: float = WRONG_GRADE
+    wrong_figure: float = WRONG_FIGURE
+    top: int = 10
+
+
+COSTS = Costs()
 
 
 # Ranks -----------------------------------------------------------------------------

@@ -87,6 +87,28 @@ def compare_losses(losses, rival=None, *, hindsight=True):
     return pd.DataFrame(rows).T.infer_objects().rename_axis("decision")
 
 
+def show_shares(compared):
+    """Show the share of the rival's loss that the model saves, with its 95% interval.
+
+    Parameters
+    ----------
+    compared : dict of str to pandas.DataFrame
+        What :func:`compare_losses` returned, by the name of the column.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Of text, by decision; a dash where nothing is lost.
+    """
+    columns = {}
+    for name, table in compared.items():
+        half = (table["high"] - table["saved"]) / table["theirs"]
+        pairs = zip(table["share"], half, strict=True)
+        shown = ["–" if np.isnan(s) else f"{s:+.0%} ± {h:.0%}" for s, h in pairs]
+        columns[name] = pd.Series(shown, table.index)
+    return pd.DataFrame(columns).reindex(table.index)
+
+
 def decide(assumed, others, held):
     """Apply the rule.
 

@@ -44,7 +44,8 @@ class Worlds:
     Attributes
     ----------
     n, mean : numpy.ndarray
-        Rows of each provider and their mean, (D, J).
+        Rows of each provider and their mean, (D, J); of a sample without replacement,
+        as many rows as say as much of an endless population.
     ss : numpy.ndarray
         Sum of squares within providers, over all of them: (D, 1).
     x : numpy.ndarray
@@ -57,6 +58,8 @@ class Worlds:
         Number of the domain of each provider, (J,).
     benchmark : float
         Below it a provider is called.
+    counted : numpy.ndarray, optional
+        Rows as a rule about people counts them, (D, J), where `n` says otherwise.
     """
 
     n: np.ndarray
@@ -67,11 +70,18 @@ class Worlds:
     population: np.ndarray
     domain: np.ndarray
     benchmark: float
+    counted: np.ndarray | None = None
+
+    def people(self):
+        """Rows of each provider as a rule about people counts them: (D, J)."""
+        return self.n if self.counted is None else self.counted
 
     def take(self, some):
         """Return some of the worlds."""
         parts = (self.n, self.mean, self.ss, self.x, self.truth, self.population)
-        return Worlds(*(part[some] for part in parts), self.domain, self.benchmark)
+        counted = self.counted if self.counted is None else self.counted[some]
+        parts = (part[some] for part in parts)
+        return Worlds(*parts, self.domain, self.benchmark, counted)
 
     def weights(self):
         """Share of each provider in its domain's population: (D, domains, J)."""
@@ -208,10 +218,11 @@ def sample_states(samples, *, share=0.1, year=2014, seed):
     spread_of = np.hypot(TRUTH["slope"], TRUTH["between_sd"])
     part = (TRUTH["mean"] - np.log(25_000)) / spread_of
     benchmark = truth.mean() - part * truth.std(ddof=1)
-    counted = n / np.maximum(1 - n / size, 0.01)
-    ss *= (counted.sum() - len(n)) / (n.sum() - len(n))
-    same = [np.tile(values, (samples, 1)) for values in (counted, x, truth, size)]
-    return Worlds(same[0], mean, ss, *same[1:], domain, float(benchmark))
+    worth = n / np.maximum(1 - n / size, 0.01)
+    ss *= (worth.sum() - len(n)) / (n.sum() - len(n))
+    same = [np.tile(values, (samples, 1)) for values in (worth, x, truth, size, n)]
+    rows, *others, people = same
+    return Worlds(rows, mean, ss, *others, domain, float(benchmark), people)
 
 
 # What each way believes ------------------------------------------------------------
