@@ -96,10 +96,11 @@ def rank_by_tests(point, n, sd, *, prob=0.9, draws=400, seed):
     for d in range(len(point)):
         se = sd[d] / np.sqrt(n[d])
         apart = np.hypot(se[:, None], se)
-        noise = (se * rng.standard_normal((draws, len(se)))).astype(np.float32)
+        noise = (se * rng.standard_normal((draws, len(se)))).T.astype(np.float32, "C")
         z = (point[d] - point[d][:, None]) / apart
         for j in range(len(se)):
-            found = _refuse(z[j], np.abs(noise - noise[:, [j]]) / apart[j], prob)
+            scale = apart[j][:, None].astype(np.float32)
+            found = _refuse(z[j], np.abs(noise - noise[j]) / scale, prob)
             low[d, j] = 1 + (found & (z[j] > 0)).sum()
             high[d, j] = len(se) - (found & (z[j] < 0)).sum()
     return low, high
@@ -109,7 +110,7 @@ def _refuse(z, noise, prob):
     """Which differences are no noise; those found take no part in the next step."""
     found = np.zeros(len(z), bool)
     while True:
-        critical = np.quantile(noise[:, ~found].max(1), prob)
+        critical = np.quantile(noise[~found].max(0), prob)
         new = ~found & (np.abs(z) > critical)
         if not new.any():
             return found
