@@ -5,6 +5,7 @@ the tables, and returns ``log_mean``, ``low`` and ``high`` by cell, missing wher
 has nothing to say.
 """
 
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -88,12 +89,14 @@ def _relative_sd(table):
     return (table["sd"] / table["sd"].mean()).to_numpy()
 
 
-def _ridge(table):
+@lru_cache(maxsize=1)  # three ways start from it, one after the other
+def _ridge(world):
     """Means of all cells by ridge, and the effective number of its coefficients.
 
     Only providers are held back. Cross-validation sets their penalty and the weights
     of cells: how far these lie from their subject and provider, beside their errors.
     """
+    table = world.tables["both"]
     subjects, providers, seen, y = _design(table)
     wide = _relative_sd(table)
     X = np.hstack([subjects, wide[:, None] * providers])
@@ -121,8 +124,7 @@ def _ridge(table):
 
 def ridge(world):
     """The same GLM, its providers held back by a penalty that cross-validation sets."""
-    table = world.tables["both"]
-    return _estimates(table, _ridge(table)[0])
+    return _estimates(world.tables["both"], _ridge(world)[0])
 
 
 def ridge_fall(world):
@@ -147,7 +149,7 @@ def ridge_fall(world):
 def empirical_bayes(world):
     """Ridge, and cells drawn to it by their errors; the spread of cells by moments."""
     table = world.tables["both"]
-    mean, coefficients = _ridge(table)
+    mean, coefficients = _ridge(world)
     wide, se = _relative_sd(table), table["se"].fillna(np.inf).to_numpy()
     left = (table["log_median"].to_numpy() - mean) / wide
     seen = np.isfinite(left)
@@ -206,8 +208,8 @@ def parts_of(world):
 def suppressed_by_subject(world):
     """Say of every suppressed cell its subject, and of all others "none"."""
     part = parts_of(world)
-    subject = part.index.get_level_values("subject")
-    return part.where(part != "suppressed", subject).where(part == "suppressed", "none")
+    subject = part.index.get_level_values("subject").to_series(part.index)
+    return subject.where(part == "suppressed", "none")
 
 
 def compete(setting, worlds, *, ways=WAYS, parts=parts_of, seed, **options):

@@ -59,7 +59,7 @@ class Setting:
     cells: pd.DataFrame  # by CELL: base (log median without effect), spread, size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a world is itself, and equal to no other
 class World:
     """What the analyst sees of one world, and what is true in it."""
 
