@@ -5,6 +5,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from partialpool.chapters import decision_rules as rules
+from partialpool.chapters.decision_verdict import HIERARCHICAL
 from partialpool.chapters.decision_worlds import believe
 from partialpool.scores import interval_scores
 
@@ -14,6 +15,8 @@ Z_CUTS = np.linspace(-4, 1, 51)
 MARGINS = np.linspace(-0.1, 0.3, 41)
 SIZES = np.array([0, 3, 5, 8, 11, 15, 20, 30, 40, 60, 80, 120, 200, np.inf])
 GRADES = np.arange(1, 11)
+# Ways whose draws have a spread between groups, so that they know triple-goal values.
+POOLED = (*HIERARCHICAL, "ridge, Wahba")
 
 
 def compete(worlds, *, draws=400, prob=0.9, costs=rules.COSTS, tests=True, seed):
@@ -119,7 +122,7 @@ def _decide_from_draws(found, worlds, way, answer, prob, costs):
     found["wrong grades", way], found["told apart", way] = wrong, told
     limit = costs.false_call / (1 + costs.false_call)
     _call(found, worlds, way, (draws < worlds.benchmark).mean(1) > limit, costs)
-    values = rules.triple_goal(draws, ranks) if way in _POOLED else answer.point
+    values = rules.triple_goal(draws, ranks) if way in POOLED else answer.point
     _spread(found, worlds, way, values)
     risk = rules.risk(answer.point, draws)
     _publish(found, worlds, way, risk < 1 / costs.wrong_figure, answer.point, costs)
@@ -128,17 +131,8 @@ def _decide_from_draws(found, worlds, way, answer, prob, costs):
     _score(found, "differences", way, *ends, truth - np.roll(truth, 1, -1), prob)
 
 
-_POOLED = ("REML", "empirical Bayes", "Bayes", "ridge, Wahba")
-
-
-def _within_sd(worlds):
-    """Standard deviation of rows within providers, by world: (D, 1)."""
-    n = worlds.n
-    return np.sqrt(worlds.ss / (n.sum(1, keepdims=True) - n.shape[1]))
-
-
 def _test_ranks(found, worlds, none, prob, seed):
-    sd = _within_sd(worlds)
+    sd = worlds.within_sd()
     ends = rules.rank_by_tests(none, worlds.n, sd, prob=prob, seed=[*seed, 1])
     truth = rules.rank(worlds.truth)
     _score(found, "rank intervals", "pairwise tests", *ends, truth, prob)
@@ -147,7 +141,7 @@ def _test_ranks(found, worlds, none, prob, seed):
 def _decide_plainly(found, worlds, answers, costs):
     """Tests, official rules, and cut-offs that are best in hindsight."""
     truth, groups, people = worlds.truth, worlds.n.shape[1], worlds.people()
-    none, se = answers["none"].point, _within_sd(worlds) / np.sqrt(worlds.n)
+    none, se = answers["none"].point, worlds.within_sd() / np.sqrt(worlds.n)
     for way in ("none", "ridge"):
         named = rules.rank(answers[way].point) <= costs.top
         label = "none, by means" if way == "none" else way

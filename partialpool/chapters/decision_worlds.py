@@ -83,6 +83,11 @@ class Worlds:
         parts = (part[some] for part in parts)
         return Worlds(*parts, self.domain, self.benchmark, counted)
 
+    def within_sd(self):
+        """Standard deviation of rows within providers, by world: (D, 1)."""
+        free = self.n.sum(1, keepdims=True) - self.n.shape[1]
+        return np.sqrt(self.ss / free)
+
     def weights(self):
         """Share of each provider in its domain's population: (D, domains, J)."""
         own = self.domain == np.arange(self.domain.max() + 1)[:, None]
@@ -288,13 +293,14 @@ def believe(worlds, *, draws=400, prob=0.9, seed):
         for name in joint
     }
     ridge, kept = found["ridge"][0], best_ratio(task, cross_validation)
-    again = _bootstrap(task, kept, ridge - middle, draws, rng) + middle[:, None]
+    within_sd = worlds.within_sd()[:, 0]
+    again = _bootstrap(task, kept, within_sd, ridge - middle, draws, rng)
     answers["complete"] = _complete(worlds, prob)
     answers["ridge"] = Answer(ridge)
-    answers["ridge, bootstrap"] = Answer(ridge, again)
+    answers["ridge, bootstrap"] = Answer(ridge, again + middle[:, None])
     answers["empirical Bayes"] = Answer(estimate, morris)
-    own = _wahba(task, kept, draws, rng) + middle[:, None]
-    answers["ridge, Wahba"] = Answer(ridge, own)
+    own = _wahba(task, kept, within_sd, draws, rng)
+    answers["ridge, Wahba"] = Answer(ridge, own + middle[:, None])
     return answers
 
 
@@ -316,23 +322,17 @@ def _student(given, used, draws, rng):
     return _effects(given, np.zeros(sigma.shape, int), sigma, rng)
 
 
-def _within_sd(sums):
-    """Standard deviation of rows within providers, by world: (D,)."""
-    return np.sqrt(sums.within[:, -1, -1] / (sums.rows - sums.groups))
-
-
-def _wahba(task, best, draws, rng):
+def _wahba(task, best, sd, draws, rng):
     """Draws of ridge as a normal model, its ratio of standard deviations known."""
-    sd = _within_sd(task.sums)
     known = spread.fix(task.sums, np.maximum(best, 1e-9) * sd, sd)
     return draw_jointly(known, draws, rng)
 
 
-def _bootstrap(task, best, ridge, draws, rng):
+def _bootstrap(task, best, sd, ridge, draws, rng):
     """Ridge fitted again to means drawn around its own estimates: (D, S, J)."""
     sums = task.sums
-    sd = _within_sd(sums)[:, None, None] / np.sqrt(sums.n[:, None])
-    y = rng.normal(ridge[:, None], sd, (len(ridge), draws, ridge.shape[1]))
+    se = sd[:, None, None] / np.sqrt(sums.n[:, None])
+    y = rng.normal(ridge[:, None], se, (len(ridge), draws, ridge.shape[1]))
     given = at_ratio(sums, best[:, None])
     weight = given.weight
     kept = (1 - weight[:, 0]) * sums.n  # weight of a group in the common line
