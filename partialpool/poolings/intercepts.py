@@ -8,6 +8,7 @@ ratios at once.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -67,8 +68,9 @@ class Given:
     ----------
     ratio : numpy.ndarray
         Between-group over within-group standard deviation; shape (D, K).
-    weight : numpy.ndarray
-        Weight of each group's own rows; shape (D, K, J).
+    grown : numpy.ndarray
+        Variance of each group's mean over what it would be without a spread between
+        groups; shape (D, K, J).
     slopes : numpy.ndarray
         Coefficients, shape (D, K, p).
     inverse : numpy.ndarray
@@ -77,18 +79,29 @@ class Given:
         Coefficients that the rows can tell, shape (D, K).
     squares : numpy.ndarray
         Generalised residual sum of squares, shape (D, K).
-    log_det : numpy.ndarray
-        Log determinant in the restricted likelihood, shape (D, K).
+    slopes_log_det : numpy.ndarray
+        Log determinant of the products that gave the coefficients, shape (D, K).
     """
 
     sums: GroupSums
     ratio: np.ndarray
-    weight: np.ndarray
+    grown: np.ndarray
     slopes: np.ndarray
     inverse: np.ndarray
     rank: np.ndarray
     squares: np.ndarray
-    log_det: np.ndarray
+    slopes_log_det: np.ndarray
+
+    # Some methods need the one, some the other, and each costs as much as the fit.
+    @cached_property
+    def weight(self):
+        """Weight of each group's own rows; shape (D, K, J)."""
+        return 1 - 1 / self.grown
+
+    @cached_property
+    def log_det(self):
+        """Log determinant in the restricted likelihood, shape (D, K)."""
+        return self.slopes_log_det + np.log(self.grown).sum(-1)
 
     def estimate(self, x=None):
         """Estimate the mean of each group at some values of the predictors.
@@ -160,12 +173,12 @@ def at_ratio(sums, ratio):
     return Given(
         sums,
         ratio,
-        1 - 1 / grown,
+        grown,
         slopes,
         inverse,
         rank,
         np.maximum(squares, 0),
-        log_det + np.log(grown).sum(-1),
+        log_det,
     )
 
 
