@@ -118,11 +118,9 @@ class Given:
         """
         own = self.sums.x[:, None]
         at = own if x is None else x[:, None]
-        slopes = self.slopes[:, :, None]
-        residual = self.sums.y[:, None] - (own * slopes).sum(-1)
-        centre = (at * slopes).sum(-1) + self.weight * residual
+        centre = along(at, self.slopes[:, :, None]) + self.weight * self.residuals()
         rest = at - self.weight[..., None] * own
-        variance = ((rest @ self.inverse) * rest).sum(-1)
+        variance = along(rest @ self.inverse, rest)
         # Rounding can take a variance of nothing below zero.
         return centre, np.maximum(variance, 0) + self._left()
 
@@ -135,8 +133,13 @@ class Given:
 
     def residuals(self):
         """Distance of each group's mean from the line; shape (D, K, J)."""
-        line = (self.sums.x[:, None] * self.slopes[:, :, None]).sum(-1)
+        line = along(self.sums.x[:, None], self.slopes[:, :, None])
         return self.sums.y[:, None] - line
+
+
+def along(one, two):
+    """Sum products along the last axis, of predictors: few, and slow to sum as one."""
+    return sum(one[..., p] * two[..., p] for p in range(one.shape[-1]))
 
 
 def at_ratio(sums, ratio):
