@@ -108,8 +108,15 @@ def judge_sample(sample, census, by="state", outcome="log_earnings"):
     A      2   9.5   10.0  3      8.67
     B      1   7.0    7.0  1      8.67
     """
+    return _beside(sample, _means_of(census, by, outcome), by, outcome)
+
+
+def _means_of(census, by, outcome):
+    return census.groupby(by)[outcome].agg(truth="mean", N="size")
+
+
+def _beside(sample, truth, by, outcome):
     groups = sample.groupby(by)[outcome].agg(n="size", none="mean")
-    truth = census.groupby(by)[outcome].agg(truth="mean", N="size")
     return groups.join(truth).assign(complete=sample[outcome].mean())
 
 
@@ -169,27 +176,27 @@ def judge_samples(
     ['set', 'group', 'n', 'N', 'truth', 'method', 'estimate']
     """
     rng = np.random.default_rng([*np.atleast_1d(seed), round(1000 * share)])
-    sets = []
-    for k in range(repeats):
-        sample = census.sample(frac=share, random_state=rng)
-        asked = census[census[by].isin(sample[by])]
-        if count_observed:
-            asked = asked.drop(index=sample.index)
-        groups = judge_sample(sample, census, by, outcome).rename_axis("group")
-        with threadpool_limits(1, "blas"):  # so small a task is slower on two
-            answers = answer(sample, asked)
-        judged = _join(groups.reset_index(), answers, count_observed)
-        sets.append(judged.assign(set=k))
-    judged = pd.concat(sets, ignore_index=True)
+    truth = _means_of(census, by, outcome)
+    samples, answers = [], []
+    with threadpool_limits(1, "blas"):  # so small a task is slower on two
+        for k in range(repeats):
+            sample = census.sample(frac=share, random_state=rng)
+            groups = _beside(sample, truth, by, outcome).rename_axis("group")
+            asked = census[by].isin(groups.index)
+            if count_observed:
+                asked &= ~census.index.isin(sample.index)
+            samples.append(groups.reset_index().assign(set=k))
+            answers.append(answer(sample, census[asked]).assign(set=k))
+    judged = _join(pd.concat(samples), pd.concat(answers), count_observed)
     first = ["set", "group", "n", "N", "truth", "method", "estimate"]
     return judged[first + [end for end in ("low", "high") if end in judged]]
 
 
-def _join(groups, answers, count_observed):
+def _join(samples, answers, count_observed):
     """Join groups and answers; weigh what is observed with what is predicted."""
-    methods = pd.DataFrame({"method": answers["method"].unique()})
-    judged = groups.merge(methods, how="cross")
-    judged = judged.merge(answers, on=["method", "group"], how="left")
+    methods = answers[["set", "method"]].drop_duplicates()
+    judged = samples.merge(methods, on="set")
+    judged = judged.merge(answers, on=["set", "method", "group"], how="left")
     ends = [name for name in ("estimate", "low", "high") if name in judged]
     if count_observed:
         observed = judged["n"] / judged["N"]

@@ -104,21 +104,21 @@ def contest(
     )
     labels = groups.labels
     if at is None:
-        x, order = groups.sums.x, None
+        x, order = groups.sums.x, slice(None)
     else:
         labels, x = _average_rows(at, groups, as_list(group))
         groups, x = _extend(groups, labels, x)
         order = groups.labels.get_indexer(labels)
     task = groups.task(tails_of(ci_prob), tau_prior, x)
-    parts = []
-    for method, found in estimate(task, methods).items():
-        columns = dict(zip(("estimate", "low", "high"), found, strict=True))
-        part = pd.DataFrame(
-            {"method": method, "group": groups.labels}
-            | {name: groups.outcome(values[0]) for name, values in columns.items()}
-        )
-        parts.append(part if order is None else part.iloc[order])
-    return pd.concat(parts, ignore_index=True)
+    found = estimate(task, methods)
+    ends = groups.outcome([[part[0] for part in parts] for parts in found.values()])
+    estimates = np.swapaxes(ends[..., order], 0, 1).reshape(3, -1)
+    columns = dict(zip(("estimate", "low", "high"), estimates, strict=True))
+    who = {
+        "method": np.repeat(list(found), len(labels)),
+        "group": labels[np.tile(np.arange(len(labels)), len(found))],
+    }
+    return pd.DataFrame(who | columns)
 
 
 def contest_many(

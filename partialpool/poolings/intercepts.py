@@ -8,6 +8,7 @@ ratios at once.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -67,8 +68,9 @@ class Given:
     ----------
     ratio : numpy.ndarray
         Between-group over within-group standard deviation; shape (D, K).
-    weight : numpy.ndarray
-        Weight of each group's own rows; shape (D, K, J).
+    grown : numpy.ndarray
+        Variance of each group's mean over what it would be without a spread between
+        groups; shape (D, K, J).
     slopes : numpy.ndarray
         Coefficients, shape (D, K, p).
     inverse : numpy.ndarray
@@ -77,18 +79,29 @@ class Given:
         Coefficients that the rows can tell, shape (D, K).
     squares : numpy.ndarray
         Generalised residual sum of squares, shape (D, K).
-    log_det : numpy.ndarray
-        Log determinant in the restricted likelihood, shape (D, K).
+    slopes_log_det : numpy.ndarray
+        Log determinant of the products that gave the coefficients, shape (D, K).
     """
 
     sums: GroupSums
     ratio: np.ndarray
-    weight: np.ndarray
+    grown: np.ndarray
     slopes: np.ndarray
     inverse: np.ndarray
     rank: np.ndarray
     squares: np.ndarray
-    log_det: np.ndarray
+    slopes_log_det: np.ndarray
+
+    # Some methods need the one, some the other, and each costs as much as the fit.
+    @cached_property
+    def weight(self):
+        """Weight of each group's own rows; shape (D, K, J)."""
+        return 1 - 1 / self.grown
+
+    @cached_property
+    def log_det(self):
+        """Log determinant in the restricted likelihood, shape (D, K)."""
+        return self.slopes_log_det + np.log(self.grown).sum(-1)
 
     def estimate(self, x=None):
         """Estimate the mean of each group at some values of the predictors.
@@ -105,11 +118,9 @@ class Given:
         """
         own = self.sums.x[:, None]
         at = own if x is None else x[:, None]
-        slopes = self.slopes[:, :, None]
-        residual = self.sums.y[:, None] - (own * slopes).sum(-1)
-        centre = (at * slopes).sum(-1) + self.weight * residual
+        centre = along(at, self.slopes[:, :, None]) + self.weight * self.residuals()
         rest = at - self.weight[..., None] * own
-        variance = ((rest @ self.inverse) * rest).sum(-1)
+        variance = along(rest @ self.inverse, rest)
         # Rounding can take a variance of nothing below zero.
         return centre, np.maximum(variance, 0) + self._left()
 
@@ -122,8 +133,13 @@ class Given:
 
     def residuals(self):
         """Distance of each group's mean from the line; shape (D, K, J)."""
-        line = (self.sums.x[:, None] * self.slopes[:, :, None]).sum(-1)
+        line = along(self.sums.x[:, None], self.slopes[:, :, None])
         return self.sums.y[:, None] - line
+
+
+def along(one, two):
+    """Sum products along the last axis, of predictors: few, and slow to sum as one."""
+    return sum(one[..., p] * two[..., p] for p in range(one.shape[-1]))
 
 
 def at_ratio(sums, ratio):
@@ -160,12 +176,12 @@ def at_ratio(sums, ratio):
     return Given(
         sums,
         ratio,
-        1 - 1 / grown,
+        grown,
         slopes,
         inverse,
         rank,
         np.maximum(squares, 0),
-        log_det + np.log(grown).sum(-1),
+        log_det,
     )
 
 

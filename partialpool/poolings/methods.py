@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from partialpool.exact.priors import WIDTH
-from partialpool.poolings.intercepts import GroupSums, at_ratio
+from partialpool.poolings.intercepts import GroupSums, along, at_ratio
 from partialpool.poolings.spread import integrate
 
 # The search for the best ratio of standard deviations: points and rounds, and how far.
@@ -218,7 +218,7 @@ def cross_validation(sums, ratio, counted):
     if x.shape[2] == 1:
         lever = x[:, None, :, 0] ** 2 * given.inverse[..., 0]
     else:
-        lever = np.einsum("djp,dkpq,djq->dkj", x, given.inverse, x)
+        lever = along(x[:, None] @ given.inverse, x[:, None])
     used = given.rank + own.sum(-1) - (left * own * lever).sum(-1)
     residual = given.residuals()
     inner = given.squares - (left * residual**2).sum(-1)

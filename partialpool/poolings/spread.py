@@ -1,6 +1,7 @@
 """Spread: the posterior of the standard deviations of random intercepts."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -16,6 +17,10 @@ NODES, SD_NODES, SEARCH, ZOOMS, DROP = 20, 11, 20, 3, 12.0
 FINE = 121
 # Degrees of freedom of Bambi's prior for the standard deviation within groups.
 PRIOR_DF = 4
+
+# Kept, as for one small table finding the nodes is a third of the work.
+legendre = cache(np.polynomial.legendre.leggauss)
+hermite = cache(np.polynomial.hermite.hermgauss)
 
 
 @dataclass(frozen=True)
@@ -118,10 +123,8 @@ class Spread:
 
     def _finely(self):
         """Read the nodes' polynomial at many more points: sds between, and weights."""
-        nodes, steps = np.polynomial.legendre.leggauss(NODES)
-        place = np.linspace(-1, 1, FINE)
-        smooth = interpolate(nodes, place)
-        weight = np.maximum((self.weight / steps) @ smooth.T, 0)
+        place, smooth = read_finely(NODES)
+        weight = np.maximum((self.weight / legendre(NODES)[1]) @ smooth.T, 0)
         low, high = self.edges
         ratio = self.unit[:, None] * np.sinh(put_between(low, high, place))
         if self.known:
@@ -130,6 +133,13 @@ class Spread:
         mean, sd = (part @ smooth.T for part in self._log_moments())
         inner = np.exp(mean[..., None] + sd[..., None] * z)
         return ratio[..., None] * inner, weight[..., None] * share
+
+
+@cache
+def read_finely(count):
+    """Many places from -1 to 1, and the matrix that takes a polynomial there."""
+    place = np.linspace(-1, 1, FINE)
+    return place, interpolate(legendre(count)[0], place)
 
 
 def interpolate(nodes, place):
@@ -201,7 +211,7 @@ def integrate(sums, tau_scale, sigma_scale=None):
         kept = log > log.max(1, keepdims=True) - DROP
         low, high = span(kept, t)
         low = np.maximum(low, 0)
-    nodes, steps = np.polynomial.legendre.leggauss(NODES)
+    nodes, steps = legendre(NODES)
     t = put_between(low, high, nodes)
     log, given, log_sd, share = _log_density(sums, unit, t, tau_scale, sigma_scale)
     weight = np.exp(log - log.max(1, keepdims=True)) * steps
@@ -231,7 +241,7 @@ def _log_density(sums, unit, t, tau_scale, sigma_scale):
     powers = np.maximum(free, 1)
     # Where groups hold nothing but their means, the prior alone bounds sigma below.
     floor = (1e-3 * sigma_scale[:, None]) ** 2
-    x, share = np.polynomial.hermite.hermgauss(SD_NODES)
+    x, share = hermite(SD_NODES)
     middle = 0.5 * np.log(np.maximum(given.squares / powers, floor))
     wide = 1.2 / np.sqrt(2 * powers)
     log_sd = middle[..., None] + wide[..., None] * np.sqrt(2) * x

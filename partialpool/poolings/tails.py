@@ -13,10 +13,11 @@ from scipy.special import gammaincinv, logsumexp, ndtri
 
 from partialpool.poolings.mixture import quantile, weighted_quantiles
 from partialpool.poolings.spread import (
-    FINE,
-    interpolate,
+    hermite,
+    legendre,
     log_sigma_prior,
     put_between,
+    read_finely,
     span,
 )
 
@@ -141,7 +142,7 @@ class _Nodes:
         squares = self.sums.within[:, -1, -1]
         df = self.sums.rows - self.sums.groups
         self.sigma_df = df
-        x, share = np.polynomial.hermite.hermgauss(SIGMAS if df.min() < MANY else 1)
+        x, share = hermite(SIGMAS if df.min() < MANY else 1)
         middle, wide = 0.5 * np.log(squares / df), 1 / np.sqrt(2 * df)
         log_sd = middle[:, None] + np.sqrt(2) * wide[:, None] * x
         self.sigma = np.exp(log_sd)
@@ -162,8 +163,8 @@ class _Nodes:
             kept = log > log.max(1, keepdims=True) - DROP
             ends = span(kept, t)
             ends[0] = np.maximum(ends[0], 0)
-        x, tau_steps = np.polynomial.legendre.leggauss(TAUS)
-        z, mu_steps = np.polynomial.legendre.leggauss(MUS)
+        x, tau_steps = legendre(TAUS)
+        z, mu_steps = legendre(MUS)
         if self.fixed is not None:
             x, tau_steps = np.zeros(1), np.ones(1)
         self.ends, self.tau_steps = ends, tau_steps
@@ -311,9 +312,8 @@ class _Nodes:
         weight = posterior.sum((1, 3))
         if self.fixed is not None:
             return self._tau(self.t), weight
-        nodes = np.polynomial.legendre.leggauss(TAUS)[0]
-        place = np.linspace(-1, 1, FINE)
-        finely = (weight / self.tau_steps) @ interpolate(nodes, place).T
+        place, smooth = read_finely(TAUS)
+        finely = (weight / self.tau_steps) @ smooth.T
         return self._tau(put_between(*self.ends, place)), np.maximum(finely, 0)
 
     def _log_sigma(self, posterior):
@@ -340,7 +340,7 @@ def _gamma_nodes(tail):
     """Nodes and weights of a gamma distribution with mean 1, on a log scale."""
     half = tail / 2
     low, high = np.log(gammaincinv(half, [1e-7, 1 - 1e-7]) / half)
-    x, steps = np.polynomial.legendre.leggauss(GAMMAS)
+    x, steps = legendre(GAMMAS)
     log = low + (high - low) * (x + 1) / 2
     # The gamma density at its logs, over its largest value.
     weight = steps * np.exp(half * (log - np.expm1(log)))
