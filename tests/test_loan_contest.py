@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from partialpool.chapters import loan_contest as contest
-from partialpool.chapters.loan_worlds import CostCurve, draw_world
+from partialpool.chapters.loan_worlds import KINDS, CostCurve, draw_world
 
 
 @pytest.fixture(scope="module")
@@ -12,14 +12,11 @@ def curve():
     return CostCurve(60_000, seed=1)
 
 
-@pytest.fixture(scope="module")
-def world():
-    return draw_world(seed=2)
-
-
-def test_a_seed_gives_the_same_forecasts(world, curve):
+def test_a_seed_gives_the_same_forecasts(curve):
+    kinds = {"as assumed": {}}
     one, two = (
-        contest.compete([world], curve, draws=40, seed=[4, 5]) for _ in range(2)
+        contest.compete(kinds, 1, curve, draws=40, seed=[4, 5])["as assumed"]
+        for _ in range(2)
     )
     pd.testing.assert_frame_equal(one, two)
     assert (one["low"] <= one["high"]).all()
@@ -86,13 +83,23 @@ def test_statements_do_not_depend_on_line_breaks():
     assert statements["REML, bootstrap"] > statements["no pooling"]
 
 
-def test_many_worlds_are_forecast_in_processes_with_the_same_result(
-    world, curve, monkeypatch
-):
+def test_many_worlds_are_forecast_in_processes_with_the_same_result(curve, monkeypatch):
     ways = {"plug-in GLM": contest.WAYS["plug-in GLM"]}
     options = {"ways": ways, "draws": 20, "seed": 3}
-    inline = contest.compete([world, world], curve, **options)
+    inline = contest.compete(KINDS, 2, curve, **options)
     monkeypatch.setattr(contest, "FEW", 2)
-    pd.testing.assert_frame_equal(
-        inline, contest.compete([world, world], curve, **options)
-    )
+    apart = contest.compete(KINDS, 2, curve, **options)
+    assert list(inline) == list(apart) == list(KINDS)
+    for kind, found in inline.items():
+        pd.testing.assert_frame_equal(found, apart[kind])
+
+
+def test_every_kind_has_worlds_of_its_own(curve):
+    ways = {"plug-in GLM": contest.WAYS["plug-in GLM"]}
+    found = contest.compete(KINDS, 2, curve, ways=ways, draws=20, seed=3)
+    for i, (kind, options) in enumerate(KINDS.items()):
+        for k, part in found[kind].groupby("world"):
+            world = draw_world(**options, seed=[3, i, k])
+            truth = part.set_index("part")["truth"]
+            assert truth["book"] == world.cost
+            assert truth.drop("book").tolist() == world.courses["cost"].tolist()

@@ -22,41 +22,61 @@ import pandas as pd
 
 from partialpool.chapters import loan_ways
 from partialpool.chapters.loan_ways import WAYS
-from partialpool.chapters.loan_worlds import forecast
+from partialpool.chapters.loan_worlds import draw_world, forecast
 from partialpool.scores import interval_scores
 
 HOSTILE_SEEDS = [1, 2, 3]
 FEW = 20  # worlds, for which it does not pay to start processes
 
 
-def compete(worlds, curve, *, ways=WAYS, draws=1_000, prob=0.9, seed):
-    """Forecast every world in every way; many worlds in several processes.
+def compete(kinds, number, curve, *, ways=WAYS, draws=1_000, prob=0.9, seed):
+    """Forecast worlds of several kinds in every way; many in several processes.
+
+    Parameters
+    ----------
+    kinds : dict of str to dict
+        Arguments of :func:`~partialpool.chapters.loan_worlds.draw_world`, by kind.
+    number : int
+        Worlds of each kind.
+    curve : partialpool.chapters.loan_worlds.CostCurve
+    ways : dict of str to callable
+    draws : int
+    prob : float
+        Probability of the intervals.
+    seed : int or sequence of int
 
     Returns
     -------
-    pandas.DataFrame
-        One row per ``world``, ``way`` and ``part``, each course or ``"book"``:
-        ``low``, ``middle``, ``high`` and ``truth``.
+    dict of str to pandas.DataFrame
+        By kind, one row per ``world``, ``way`` and ``part``, each course or
+        ``"book"``: ``low``, ``middle``, ``high`` and ``truth``.
     """
-    once = partial(_forecast, curve=curve, ways=ways, draws=draws, prob=prob, seed=seed)
-    if len(worlds) < FEW:
-        return pd.concat(map(once, worlds, range(len(worlds))), ignore_index=True)
-    with ProcessPoolExecutor(os.process_cpu_count(), get_context("spawn")) as pool:
-        found = pool.map(once, worlds, range(len(worlds)), chunksize=5)
-        return pd.concat(found, ignore_index=True)
+    once = partial(_forecast, curve=curve, ways=ways, draws=draws, prob=prob)
+    options = [each for each in kinds.values() for _ in range(number)]
+    numbers = [[i, k] for i in range(len(kinds)) for k in range(number)]
+    seeds = [[*np.atleast_1d(seed), *each] for each in numbers]
+    if len(seeds) < FEW:
+        found = list(map(once, options, seeds))
+    else:
+        with ProcessPoolExecutor(os.process_cpu_count(), get_context("spawn")) as pool:
+            found = list(pool.map(once, options, seeds, chunksize=5))
+    starts = range(0, len(found), number)
+    parts = (pd.concat(found[i : i + number], ignore_index=True) for i in starts)
+    return dict(zip(kinds, parts, strict=True))
 
 
-def _forecast(world, k, *, curve, ways, draws, prob, seed):
-    """Forecast world number `k` in every way, each with a seed of its own."""
+def _forecast(options, seed, *, curve, ways, draws, prob):
+    """Draw a world and forecast it in every way, each with a seed of its own."""
+    world = draw_world(**options, seed=seed)
     ends, found = [(1 - prob) / 2, 0.5, (1 + prob) / 2], []
     truth = [*world.courses["cost"], world.cost]
     for i, (name, way) in enumerate(ways.items()):
-        rng = np.random.default_rng([*np.atleast_1d(seed), k, i])
+        rng = np.random.default_rng([*seed, i])
         costs = forecast(way(world, draws, rng), world, curve, seed=rng)
         low, middle, high = np.quantile(costs, ends, axis=0)
         rows = {"low": low, "middle": middle, "high": high, "truth": truth}
         parts = [*world.courses.index, "book"]
-        found.append(pd.DataFrame(rows).assign(world=k, way=name, part=parts))
+        found.append(pd.DataFrame(rows).assign(world=seed[-1], way=name, part=parts))
     return pd.concat(found, ignore_index=True)
 
 
